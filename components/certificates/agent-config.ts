@@ -1,0 +1,92 @@
+import { sortedJson } from "../sorted-json";
+
+/** Files below `certificatesPath`. The first holds key, certificate and chain, so that they always change together. */
+export const certificateFiles = { bundle: "tls.pem", authorities: "ca.pem" } as const;
+
+/** Where containers find their certificate, and the agent its settings. */
+export const certificatesPath = "/certificates";
+export const agentPath = "/agent";
+
+/** Where pods find the token that they log in to Vault with. */
+export const tokenPath = "/var/run/secrets/tokens";
+export const tokenFile = "vault";
+
+/** What the agent of one certificate is told. */
+export interface AgentArgs {
+  /** Address of Vault. */
+  readonly vaultAddress: string;
+  /** Vault namespace. */
+  readonly vaultNamespace?: string | undefined;
+  /** Whether Vault's certificate is signed by authorities of its own, given beside the settings. */
+  readonly ownAuthorities: "given" | "public";
+  /** Path of the Kubernetes auth mount. */
+  readonly authMount: string;
+  /** Vault role to log in with. */
+  readonly role: string;
+  /** PKI mount. */
+  readonly issuer: string;
+  /** Role of that mount. */
+  readonly certificateRole: string;
+  /** Names in the certificate; the first is its identity. */
+  readonly names: readonly [string, ...string[]];
+  /** Life of the certificate, in minutes. */
+  readonly leafMinutes: number;
+  /** What runs after each renewal, inside the agent's container. */
+  readonly reload?: ReloadHook | undefined;
+}
+
+/** A command that makes a program take up a new certificate. Programs that watch the file need none. */
+export interface ReloadHook {
+  readonly command: readonly [string, ...string[]];
+  /** Time limit, in seconds. */
+  readonly timeoutSeconds: number;
+}
+
+/** The settings of `vault agent`, as JSON with sorted keys. */
+export function agentConfig(args: AgentArgs): string {
+  const { reload } = args;
+  return sortedJson({
+    auto_auth: {
+      method: [
+        {
+          type: "kubernetes",
+          mount_path: `auth/${args.authMount}`,
+          ...(args.vaultNamespace === undefined ? {} : { namespace: args.vaultNamespace }),
+          config: { role: args.role, token_path: `${tokenPath}/${tokenFile}` },
+        },
+      ],
+    },
+    vault: {
+      address: args.vaultAddress,
+      ...(args.vaultNamespace === undefined ? {} : { namespace: args.vaultNamespace }),
+      ...(args.ownAuthorities === "given" ? { ca_cert: `${agentPath}/vault-ca.pem` } : {}),
+      // Bounded: the kubelet starts the agent again, and the certificate in hand stays valid for a third of its life.
+      retry: { num_retries: 12 },
+    },
+    template_config: { exit_on_retry_failure: true, lease_renewal_threshold: 0.67 },
+    template: [
+      {
+        contents: certificateTemplate(args),
+        destination: `${certificatesPath}/${certificateFiles.bundle}`,
+        perms: "0640",
+        error_on_missing_key: true,
+        ...(reload === undefined
+          ? {}
+          : { exec: { command: [...reload.command], timeout: `${reload.timeoutSeconds}s` } }),
+      },
+    ],
+  });
+}
+
+/** `pkiCert` renews by the certificate's own dates and takes an unexpired one from the file after a restart. */
+function certificateTemplate({ issuer, certificateRole, names, leafMinutes }: AgentArgs): string {
+  const [name, ...others] = names;
+  const options = [
+    `common_name=${name}`,
+    ...(others.length === 0 ? [] : [`alt_names=${others.join(",")}`]),
+    `ttl=${leafMinutes}m`,
+    "remove_roots_from_chain=true",
+  ];
+  const words = [`${issuer}/issue/${certificateRole}`, ...options].map((word) => JSON.stringify(word)).join(" ");
+  return `{{- with pkiCert ${words} -}}\n{{ .Key }}{{ .Cert }}{{ range .CAChain }}{{ . }}{{ end }}\n{{- end }}\n`;
+}

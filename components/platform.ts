@@ -1,0 +1,123 @@
+import * as aws from "@pulumi/aws/provider";
+import * as kubernetes from "@pulumi/kubernetes/provider";
+import type * as pulumi from "@pulumi/pulumi";
+import * as vault from "@pulumi/vault/provider";
+import type { Settings } from "../stacks/settings";
+import { Addons } from "./addons/addons";
+import { BackupStorage } from "./cloud/backup-storage";
+import type { Monitoring } from "./monitoring/monitoring";
+import { TokenShield } from "./tokenshield";
+import { readLedgers } from "./secrets/read-ledgers";
+import { type OwnerArgs, VaultFoundation } from "./vault/foundation";
+import { mountNames } from "./vault/names";
+import { TokenReviewer } from "./vault/reviewer";
+
+/** What a platform takes from the machine that deploys it. */
+export interface Surroundings {
+  /** The time of the update. */
+  readonly now: Date;
+  /** Authorities that signed Vault's certificate, PEM. */
+  readonly vaultCa?: string | undefined;
+  /** The same as a file, for Vault's provider. */
+  readonly vaultCaFile?: string | undefined;
+  /** The kubeconfig, as the cluster's provider reaches it. Default: KUBECONFIG, else ~/.kube/config. */
+  readonly kubeconfig?: string | undefined;
+  /** Where charts come from: as the settings say, a folder as the providers reach it. */
+  readonly charts: string;
+}
+
+/** The whole platform of a stack. */
+export interface Platform {
+  readonly settings: Settings;
+  readonly foundation: VaultFoundation;
+  readonly addons: Addons;
+  /** Where backups go; absent without a cloud. */
+  readonly storage: BackupStorage | undefined;
+  /** Monitoring, once provisioned. */
+  readonly monitoring?: Monitoring;
+  /** The tenants by name. */
+  readonly tenants: ReadonlyMap<string, TokenShield>;
+}
+
+/**
+ * Builds the platform of a stack: the providers, what cluster and Vault need once, and each tenant.
+ * @throws SettingsError, LedgerError, InputPropertiesError; what Vault says where it can't be read
+ */
+export async function buildPlatform(settings: Settings, surroundings: Surroundings): Promise<Platform> {
+  const { environment, tags, vault: store } = settings;
+  const vaultOfStack = vaultProvider(settings, surroundings);
+  const opts = { providers: [clusterProvider(settings, surroundings), vaultOfStack, ...cloudProviders(settings)] };
+  const labels = { environment, tags };
+  const names = settings.tenants.map(({ name }) => name);
+  const ledgers = await readLedgers(mountNames(environment).kv, names, { provider: vaultOfStack });
+
+  const addons = new Addons(
+    "addons",
+    { owner: settings.cluster.owner, charts: surroundings.charts, addons: settings.addons, labels },
+    opts,
+  );
+  const foundation = new VaultFoundation(
+    "vault",
+    {
+      environment,
+      authMount: store.authMount,
+      owner: ownerArgs(settings, opts),
+      rootDays: store.pki.rootDays,
+      guard: { protect: settings.safety.protect, onDestroy: settings.safety.dataOnDestroy },
+    },
+    opts,
+  );
+  const storage = storageOf(settings, opts);
+  const tenants = [...settings.tenants]
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((tenant) => {
+      const { now, vaultCa } = surroundings;
+      const own = ledgers.get(tenant.name) ?? {};
+      const args = { settings, tenant, foundation, addons, storage, ledgers: own, vaultCa, now };
+      return [tenant.name, new TokenShield(tenant.name, args, opts)] as const;
+    });
+  return { settings, foundation, addons, storage, tenants: new Map(tenants) };
+}
+
+function clusterProvider({ cluster }: Settings, { kubeconfig }: Surroundings): kubernetes.Provider {
+  return new kubernetes.Provider("cluster", {
+    context: cluster.context,
+    ...(kubeconfig === undefined ? {} : { kubeconfig }),
+    clusterIdentifier: cluster.identifier,
+    enableServerSideApply: true,
+  });
+}
+
+/** The token comes from VAULT_TOKEN, so that it never lies in the state. */
+function vaultProvider({ vault: { address, namespace } }: Settings, { vaultCaFile }: Surroundings): vault.Provider {
+  return new vault.Provider("vault", {
+    address,
+    ...(namespace === undefined ? {} : { namespace }),
+    ...(vaultCaFile === undefined ? {} : { caCertFile: vaultCaFile }),
+    // A child token's end would take what was issued under it along.
+    skipChildToken: true,
+  });
+}
+
+/** Credentials come from the environment of whoever deploys. */
+function cloudProviders({ cloud: { provider, region } }: Settings): aws.Provider[] {
+  return provider === "aws" && region !== undefined ? [new aws.Provider("cloud", { region })] : [];
+}
+
+function storageOf(settings: Settings, opts: pulumi.ComponentResourceOptions): BackupStorage | undefined {
+  const { cloud, environment, tags, safety } = settings;
+  const { provider, oidcProviderArn, backupRetentionDays: retentionDays } = cloud;
+  if (provider === "none" || oidcProviderArn === undefined) return undefined;
+  const guard = { protect: safety.protect, onDestroy: safety.dataOnDestroy };
+  return new BackupStorage("backups", { environment, oidcProviderArn, retentionDays, tags, guard }, opts);
+}
+
+function ownerArgs(
+  { vault: { owner, kubernetes: api, audit }, environment, tags }: Settings,
+  opts: pulumi.ComponentResourceOptions,
+): OwnerArgs | undefined {
+  if (owner === "existing" || api === undefined) return undefined;
+  if (api.reviewer === "vault") return { kubernetesHost: api.host, audit };
+  const reviewer = new TokenReviewer("vault-reviewer", { labels: { environment, tags } }, opts);
+  return { kubernetesHost: api.host, kubernetesCa: reviewer.apiServerCa, reviewerToken: reviewer.token, audit };
+}

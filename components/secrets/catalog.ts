@@ -1,0 +1,108 @@
+import type { Part } from "../parts";
+
+/** The rotation classes, in order. */
+export const classNames = ["api", "database", "encryption", "jwt"] as const;
+
+/** One of `classNames`. */
+export type ClassName = (typeof classNames)[number];
+
+/** Where the value of a field comes from. */
+export type FieldValue =
+  | { readonly kind: "generated" }
+  | { readonly kind: "fixed"; readonly text: string }
+  /** The address of the database with login and password of the group. */
+  | { readonly kind: "databaseUrl" };
+
+/** One field of a group: a key of its KV secret, and a file in the pods that read it. */
+export interface SecretField {
+  readonly field: string;
+  readonly file: string;
+  readonly value: FieldValue;
+}
+
+/** Values that change together: one KV secret, one generation. */
+export interface SecretGroup {
+  readonly name: string;
+  readonly className: ClassName;
+  /** What its files begin with; the generation lies in `<stem>-generation`. */
+  readonly stem: string;
+  readonly fields: readonly SecretField[];
+  /** The parts that mount it. The rotator reads every group besides. */
+  readonly readers: readonly Part[];
+}
+
+const generated: FieldValue = { kind: "generated" };
+
+function account(name: string, stem: string, login: string, readers: readonly Part[]): SecretGroup {
+  return {
+    name,
+    className: "database",
+    stem,
+    readers,
+    fields: [
+      { field: "username", file: `${stem}-username`, value: { kind: "fixed", text: login } },
+      { field: "password", file: `${stem}-password`, value: generated },
+    ],
+  };
+}
+
+function apiKey(client: string, readers: readonly Part[]): SecretGroup {
+  const stem = `${client}-api-key`;
+  return {
+    name: `api_${client}`,
+    className: "api",
+    stem,
+    readers,
+    fields: [{ field: "API_KEY", file: stem, value: generated }],
+  };
+}
+
+const application = account("database_credentials", "db", "tokenshield", ["tokenizer", "database"]);
+
+/** Every group that is generated for a tenant. Names of groups, fields and files are a contract with their readers. */
+export const secretGroups: readonly SecretGroup[] = [
+  {
+    ...application,
+    fields: [...application.fields, { field: "url", file: "db-url", value: { kind: "databaseUrl" } }],
+  },
+  account("database_root", "db-root", "root", ["database"]),
+  account("database_replication", "db-replication", "tokenshield_replication", ["database"]),
+  account("database_backup", "db-backup", "tokenshield_backup", ["database", "backup"]),
+  account("database_monitoring", "db-monitoring", "tokenshield_monitoring", ["database"]),
+  apiKey("dashboard", ["tokenizer", "dashboard"]),
+  apiKey("cli", ["tokenizer"]),
+  apiKey("backup", ["tokenizer", "backup"]),
+  {
+    name: "jwt",
+    className: "jwt",
+    stem: "jwt",
+    readers: ["tokenizer"],
+    fields: [{ field: "JWT_SECRET", file: "jwt-secret", value: generated }],
+  },
+];
+
+/** The field, and with a hyphen the suffix of the file, of the value before; empty outside a grace. */
+export const previousSuffix = "previous";
+
+/** A key of a group's KV secret and the file that it becomes. */
+export interface SecretFile {
+  readonly key: string;
+  readonly file: string;
+}
+
+/**
+ * The files of a group: its fields, the previous values of what is generated, the generation. The previous ones are
+ * always there, empty outside a grace, as one object that is missing fails the whole mount.
+ */
+export function filesOf(group: SecretGroup): SecretFile[] {
+  const fields = group.fields.map(({ field, file }) => ({ key: field, file }));
+  const before = group.fields
+    .filter(({ value }) => value.kind === "generated")
+    .map(({ field, file }) => ({ key: `${field}_${previousSuffix}`, file: `${file}-${previousSuffix}` }));
+  return [...fields, ...before, { key: "generation", file: `${group.stem}-generation` }];
+}
+
+/** The groups that a part mounts. */
+export function groupsReadBy(part: Part, groups: readonly SecretGroup[]): SecretGroup[] {
+  return groups.filter(({ readers }) => readers.includes(part));
+}

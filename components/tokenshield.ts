@@ -1,0 +1,293 @@
+import { Namespace, ServiceAccount } from "@pulumi/kubernetes/core/v1";
+import * as pulumi from "@pulumi/pulumi";
+import { namespaceOf, type Settings, type TenantSettings } from "../stacks/settings";
+import type { Addons } from "./addons/addons";
+import { AgentCertificate } from "./certificates/agent-certificate";
+import { type ArgumentProblem, refuse } from "./checks";
+import type { BackupStorage } from "./cloud/backup-storage";
+import { type Database, plannedAddress } from "./database/database";
+import { guarded } from "./guard";
+import { Isolation } from "./network/isolation";
+import { tenantFlows } from "./network/tenant-flows";
+import { accountName, type LabelArgs, labelsOf, type Part, parts } from "./parts";
+import type { Proxies } from "./proxies/proxies";
+import { restrictedNamespace } from "./restricted";
+import { type ClassName, classNames, groupsReadBy, secretGroups } from "./secrets/catalog";
+import { planRotation, type RotationPlan, type RotationPolicy } from "./secrets/plan";
+import type { TenantLedgers } from "./secrets/read-ledgers";
+import { SecretClass } from "./secrets/secret-class";
+import { SecretFiles } from "./secrets/secret-files";
+import type { Tokenizer } from "./tokenizer/tokenizer";
+import type { VaultFoundation } from "./vault/foundation";
+import { serviceNames, TenantVault } from "./vault/tenant";
+
+/** Arguments of `TokenShield`. */
+export interface TokenShieldArgs {
+  /** The stack's settings. Plain, as they decide which resources there are. */
+  readonly settings: Settings;
+  /** The tenant, one of the settings'. */
+  readonly tenant: TenantSettings;
+  /** What the environment has in Vault. */
+  readonly foundation: VaultFoundation;
+  /** The cluster's add-ons. */
+  readonly addons: Addons;
+  /** Where backups go; absent without a cloud. */
+  readonly storage?: BackupStorage | undefined;
+  /** The tenant's ledgers, read at the start of the update. */
+  readonly ledgers: TenantLedgers;
+  /** Authorities that signed Vault's certificate, PEM. Default: public ones. */
+  readonly vaultCa?: string | undefined;
+  /** The time of the update. */
+  readonly now: Date;
+}
+
+/** The parts whose pods serve or call by TLS, and so have a certificate. */
+const certified: readonly Part[] = ["tokenizer", "database", "inbound", "outbound", "dashboard", "backup", "rotator"];
+
+/**
+ * One merchant's card tokenization. It has a namespace that admits restricted pods only, isolated by the table of
+ * flows; its keys, authority and logins in Vault; its secrets by generation; and for every part an account, files and a
+ * certificate. `database`, `tokenizer` and `proxies` are there once those parts are provisioned.
+ */
+export class TokenShield extends pulumi.ComponentResource {
+  /** Namespace of the tenant. */
+  readonly namespace: Namespace;
+  /** The tenant's network policies. */
+  readonly isolation: Isolation;
+  /** The tenant's side of Vault. */
+  readonly vault: TenantVault;
+  /** What this update does with each class. */
+  readonly rotation: RotationPlan;
+  /** The classes of generated secrets. */
+  readonly classes: ReadonlyMap<ClassName, SecretClass>;
+  /** The accounts of the parts. */
+  readonly accounts: ReadonlyMap<Part, ServiceAccount>;
+  /** The files of the parts that read secrets. */
+  readonly files: ReadonlyMap<Part, SecretFiles>;
+  /** The certificates of the parts. */
+  readonly certificates: ReadonlyMap<Part, AgentCertificate>;
+  /** The database, once provisioned. */
+  readonly database: Database | undefined = undefined;
+  /** The tokenizer, once provisioned. */
+  readonly tokenizer: Tokenizer | undefined = undefined;
+  /** The proxies, once provisioned. */
+  readonly proxies: Proxies | undefined = undefined;
+
+  constructor(
+    private readonly prefix: string,
+    private readonly args: TokenShieldArgs,
+    opts?: pulumi.ComponentResourceOptions,
+  ) {
+    super("tokenshield:index:TokenShield", prefix, {}, opts);
+    const { settings, tenant, foundation } = args;
+    refuse(`TokenShield ${prefix}`, [...problems(args)]);
+    const { environment, safety } = settings;
+    const guard = { protect: safety.protect, onDestroy: safety.dataOnDestroy };
+    const name = namespaceOf(environment, tenant);
+    const present = partsOf(settings, tenant);
+
+    this.namespace = new Namespace(
+      prefix,
+      { metadata: { name, labels: { ...labelsOf(this.labels()), ...restrictedNamespace } } },
+      // It holds the volumes of the cards.
+      { parent: this, ...guarded(guard), deleteBeforeReplace: true },
+    );
+    this.isolation = new Isolation(
+      `${prefix}-network`,
+      { namespace: this.namespace.metadata.name, flows: tenantFlows(settings, tenant, present), labels: this.labels() },
+      this.inNamespace(),
+    );
+    this.vault = new TenantVault(
+      `${prefix}-vault`,
+      {
+        environment,
+        tenant: tenant.name,
+        namespace: name,
+        parts: present,
+        foundation,
+        groupsOf: (part) => groupsReadBy(part, secretGroups).map((group) => group.name),
+        groups: secretGroups.map((group) => group.name),
+        classes: classNames,
+        intermediateDays: settings.vault.pki.intermediateDays,
+        leafMinutes: settings.vault.pki.leafMinutes,
+        guard,
+      },
+      { parent: this },
+    );
+    this.rotation = planRotation(args.ledgers, this.policies(), args.now);
+    this.classes = this.makeClasses();
+    this.accounts = new Map(present.map((part) => [part, this.makeAccount(part)]));
+    const readers = present.filter((part) => groupsReadBy(part, secretGroups).length > 0);
+    this.files = new Map(readers.map((part) => [part, this.makeFiles(part)]));
+    this.certificates = new Map(
+      present.filter((part) => certified.includes(part)).map((part) => [part, this.makeCertificate(part, name)]),
+    );
+    this.registerOutputs({
+      namespace: this.namespace.metadata.name,
+      caBundle: this.vault.caBundle,
+      parts: present,
+    });
+  }
+
+  private labels(part?: Part): LabelArgs {
+    const { settings, tenant } = this.args;
+    const labels = { environment: settings.environment, tenant: tenant.name, tags: settings.tags };
+    return part === undefined ? labels : { ...labels, part };
+  }
+
+  /** What goes with the namespace needn't be deleted one by one, unless the namespace stays. */
+  private inNamespace(): pulumi.ComponentResourceOptions {
+    return this.args.settings.safety.dataOnDestroy === "delete"
+      ? { parent: this, deletedWith: this.namespace }
+      : { parent: this };
+  }
+
+  /** The policies of the classes that have generated values, with what the settings ask for. */
+  private policies(): Readonly<Partial<Record<ClassName, RotationPolicy>>> & Readonly<Record<string, RotationPolicy>> {
+    const { rotation } = this.args.settings;
+    return Object.fromEntries(
+      classNames
+        .filter((name) => secretGroups.some(({ className }) => className === name))
+        .map((name) => [
+          name,
+          { ...rotation.classes[name], request: rotation.requests[`${this.args.tenant.name}/${name}`] },
+        ]),
+    );
+  }
+
+  private makeClasses(): ReadonlyMap<ClassName, SecretClass> {
+    const { settings, tenant, foundation, ledgers, now } = this.args;
+    const database = plannedAddress(
+      settings.database.kind,
+      namespaceOf(settings.environment, tenant),
+      settings.database,
+    );
+    const made = new Map<ClassName, SecretClass>();
+    for (const className of classNames) {
+      const plan = this.rotation[className];
+      if (plan === undefined || plan.action === "retire") continue;
+      const groups = secretGroups.filter((group) => group.className === className);
+      const ledger = ledgers[className];
+      if (plan.deferred !== null) {
+        void pulumi.log.warn(`${tenant.name}/${className}: ${plan.deferred}`, this);
+      }
+      made.set(
+        className,
+        new SecretClass(
+          `${this.prefix}-${className}`,
+          { tenant: tenant.name, className, groups, plan, ledger, mount: foundation.kv.path, database, now },
+          { parent: this },
+        ),
+      );
+    }
+    return made;
+  }
+
+  private makeAccount(part: Part): ServiceAccount {
+    const annotations = this.cloudRole(part);
+    const { pullSecret } = this.args.settings.registry;
+    return new ServiceAccount(
+      `${this.prefix}-${part}`,
+      {
+        metadata: {
+          name: accountName(part),
+          namespace: this.namespace.metadata.name,
+          labels: labelsOf(this.labels(part)),
+          ...(annotations === undefined ? {} : { annotations }),
+        },
+        // Pods that use the API server ask for a token themselves.
+        automountServiceAccountToken: false,
+        ...(pullSecret === undefined ? {} : { imagePullSecrets: [{ name: pullSecret }] }),
+      },
+      { ...this.inNamespace(), deleteBeforeReplace: true },
+    );
+  }
+
+  /** The annotation that gives the pods of backups their role in AWS. */
+  private cloudRole(part: Part): Record<string, pulumi.Output<string>> | undefined {
+    const { settings, tenant, storage } = this.args;
+    if (part !== "backup" || storage === undefined) return undefined;
+    const namespace = namespaceOf(settings.environment, tenant);
+    const writer = { tenant: tenant.name, namespace, account: accountName(part) };
+    const arn = storage.writer(`${this.prefix}-backup`, writer, { parent: this });
+    return { "eks.amazonaws.com/role-arn": arn };
+  }
+
+  private makeFiles(part: Part): SecretFiles {
+    const { settings, tenant, foundation, addons } = this.args;
+    const { vault } = settings;
+    const written = [...this.classes.values()].flatMap((one) => one.written);
+    return new SecretFiles(
+      `${this.prefix}-${part}-secrets`,
+      {
+        environment: settings.environment,
+        tenant: tenant.name,
+        part,
+        namespace: this.namespace.metadata.name,
+        groups: groupsReadBy(part, secretGroups),
+        vaultAddress: vault.podAddress ?? vault.address,
+        vaultNamespace: vault.namespace,
+        vaultCaPath: vault.csiCaPath,
+        authMount: foundation.authMount,
+        role: this.roleOf(part),
+        mount: foundation.kv.path,
+        labels: this.labels(),
+      },
+      {
+        ...this.inNamespace(),
+        dependsOn: [...written, ...addons.needed("secretsStoreCsiDriver", "vaultCsiProvider")],
+      },
+    );
+  }
+
+  private makeCertificate(part: Part, namespace: string): AgentCertificate {
+    const { settings, foundation, vaultCa } = this.args;
+    const { registry, vault } = settings;
+    return new AgentCertificate(
+      `${this.prefix}-${part}-certificate`,
+      {
+        namespace: this.namespace.metadata.name,
+        part,
+        names: serviceNames(part, namespace),
+        image: registry.references.vault,
+        vaultAddress: vault.podAddress ?? vault.address,
+        vaultNamespace: vault.namespace,
+        vaultCa,
+        authMount: foundation.authMount,
+        role: this.roleOf(part),
+        issuer: this.vault.issuer,
+        certificateRole: part,
+        caBundle: this.vault.caBundle,
+        leafMinutes: vault.pki.leafMinutes,
+        labels: this.labels(),
+      },
+      this.inNamespace(),
+    );
+  }
+
+  private roleOf(part: Part): pulumi.Output<string> {
+    const role = this.vault.roles.get(part);
+    if (role === undefined) throw new Error(`${part} is no part of ${this.prefix}`);
+    return role.roleName;
+  }
+}
+
+function* problems({ settings, tenant }: TokenShieldArgs): Generator<ArgumentProblem> {
+  if (!settings.tenants.includes(tenant)) {
+    yield { propertyPath: "tenant", reason: `expected a tenant of the settings, given ${tenant.name}` };
+  }
+}
+
+/** The parts of a tenant, in their fixed order. */
+export function partsOf(settings: Settings, { spec }: TenantSettings): Part[] {
+  const present: Readonly<Record<Part, boolean>> = {
+    tokenizer: true,
+    database: settings.database.kind === "group",
+    inbound: spec.proxies.inbound.enabled,
+    outbound: spec.proxies.outbound.enabled,
+    dashboard: spec.dashboard.enabled,
+    backup: spec.highAvailability.database.backups.enabled,
+    rotator: true,
+  };
+  return parts.filter((part) => present[part]);
+}

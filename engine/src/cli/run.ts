@@ -1,0 +1,173 @@
+import { createInterface } from "node:readline/promises";
+import type { EventSink } from "../deploy/event.ts";
+import type { DeploymentResult } from "../deploy/deployment.ts";
+import { jsonDisplay } from "../display/json-events.ts";
+import { lineDisplay } from "../display/lines.ts";
+import { render } from "../display/property-diff.ts";
+import { treeDisplay } from "../display/tree.ts";
+import { Crypters, openBackend, openStack, stackOutputs, type Surroundings } from "../operation/stack-session.ts";
+import { defaultParallel, runOperation, type OperationKind } from "../operation/operation.ts";
+import { startPolicyPacks } from "../policy/policy-packs.ts";
+import type { EmbeddedProviders } from "../provider/host.ts";
+import { readArguments, UsageError, type OperationArguments } from "./arguments.ts";
+import { driveCli, findCli } from "./pulumi-cli.ts";
+import { runStackCommand } from "./stack-commands.ts";
+
+/** What the command line runs with. */
+export interface CliOptions extends Surroundings {
+  readonly embedded: EmbeddedProviders;
+  readonly write: (text: string) => void;
+  readonly writeError: (text: string) => void;
+  readonly isTerminal: boolean;
+}
+
+/** Runs a command line and returns its exit status. */
+export async function runCli(args: readonly string[], options: CliOptions): Promise<number> {
+  try {
+    const parsed = readArguments(args);
+    if (parsed.kind === "help") {
+      options.write(parsed.text);
+      return 0;
+    }
+    const around = { ...options, configFile: parsed.configFile };
+    if (parsed.kind === "stack") return await runStackCommand(parsed, around);
+    const cli = parsed.engine === "embedded" ? undefined : await findCli(options.environment);
+    if (cli === undefined && parsed.engine === "cli") throw new UsageError("--engine cli: pulumi is not on the PATH");
+    return cli === undefined ? await runEmbedded(parsed, around) : await driveCli(cli, parsed, options);
+  } catch (error) {
+    options.writeError(`error: ${error instanceof Error ? error.message : String(error)}\n`);
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+const kinds: Readonly<Record<OperationArguments["command"], OperationKind>> = {
+  up: "update",
+  preview: "update",
+  refresh: "refresh",
+  destroy: "destroy",
+};
+
+async function runEmbedded(args: OperationArguments, options: CliOptions): Promise<number> {
+  if (args.command === "preview") return finish(args, await operate(args, options, "preview"), options);
+  if (!args.yes && !options.isTerminal) {
+    throw new UsageError(`${args.command} changes things: say --yes, or run it in a terminal`);
+  }
+  const { backend } = await openBackend(options);
+  const lock = await backend.lock(args.stack, options.now());
+  try {
+    // Policies see the whole plan before anything changes; so does a person who is asked.
+    if (!args.yes || args.policyPacks.length > 0) {
+      const planned = await operate(args, options, "preview");
+      if (!planned.succeeded) return 1;
+      if (!args.yes && !(await confirm(args))) return 1;
+    }
+    return await finish(args, await operate(args, options, "change"), options);
+  } finally {
+    await lock.release();
+  }
+}
+
+async function confirm(args: OperationArguments): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    const answer = await lines.question(`${args.command} the stack ${args.stack}? (yes/no) `);
+    return answer.trim().toLowerCase() === "yes";
+  } finally {
+    lines.close();
+  }
+}
+
+async function operate(
+  args: OperationArguments,
+  options: CliOptions,
+  mode: "preview" | "change",
+): Promise<DeploymentResult> {
+  const crypters = new Crypters(options.environment);
+  const session = await openStack(options, args.stack, crypters);
+  const display = displayFor(args, options);
+  let interrupts = 0;
+  let stop: { cancel: () => void; kill: () => Promise<void> } | undefined;
+  const onInterrupt = () => {
+    interrupts += 1;
+    if (interrupts === 1) {
+      display({
+        kind: "diagnostic",
+        severity: "info",
+        urn: undefined,
+        message: "cancelling: running steps are finished; interrupt again to stop at once",
+        streamId: 0,
+        ephemeral: false,
+      });
+      stop?.cancel();
+    } else {
+      // State names what was under way, so that the next run settles it.
+      const end = () => process.exit(130);
+      (stop?.kill() ?? Promise.resolve()).then(end, end);
+    }
+  };
+  process.on("SIGINT", onInterrupt);
+  process.on("SIGTERM", onInterrupt);
+  try {
+    return await runOperation(
+      session,
+      options,
+      {
+        kind: kinds[args.command],
+        preview: mode === "preview",
+        parallel: args.parallel ?? defaultParallel,
+        refresh: args.refresh,
+        embedded: options.embedded,
+        planned: args.planned,
+        emit: display,
+        print: (line, stream) => {
+          display({
+            kind: "diagnostic",
+            severity: stream === "stdout" ? "info" : "info#err",
+            urn: undefined,
+            message: line,
+            streamId: 0,
+            ephemeral: false,
+          });
+        },
+        startPolicies:
+          args.policyPacks.length === 0
+            ? undefined
+            : (context) => startPolicyPacks(args.policyPacks, args.policyPackConfigs, context, options.environment),
+        onStart: (control) => {
+          stop = control;
+        },
+      },
+      crypters,
+    );
+  } finally {
+    process.off("SIGINT", onInterrupt);
+    process.off("SIGTERM", onInterrupt);
+  }
+}
+
+function displayFor(args: OperationArguments, options: CliOptions): EventSink {
+  if (args.json) return jsonDisplay(options.write, options.now);
+  const about = { write: options.write, diff: args.diff, now: options.now };
+  return options.isTerminal ? treeDisplay(about) : lineDisplay(about);
+}
+
+async function finish(args: OperationArguments, result: DeploymentResult, options: CliOptions): Promise<number> {
+  if (!result.succeeded) return 1;
+  const changed = Object.entries(result.changes).filter(([op, count]) => op !== "same" && op !== "read" && count > 0);
+  if (args.expectNoChanges && changed.length > 0) {
+    const list = changed.map(([op, count]) => `${count} ${op}`).join(", ");
+    options.writeError(`error: no changes were expected, but there are: ${list}\n`);
+    return 1;
+  }
+  if (args.command === "up" && !args.json) await printOutputs(args.stack, options);
+  return 0;
+}
+
+async function printOutputs(stack: string, options: CliOptions): Promise<void> {
+  const session = await openStack(options, stack, new Crypters(options.environment));
+  const outputs = Object.entries(stackOutputs(session.snapshot) ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (outputs.length === 0) return;
+  options.write("outputs:\n");
+  for (const [name, value] of outputs)
+    options.write(`  ${name}: ${typeof value === "string" ? value : render(value)}\n`);
+}

@@ -1,0 +1,3 @@
+/** The embedded deployment engine. */
+export { runCli, type CliOptions } from "./cli/run.ts";
+export type { EmbeddedProviders, ServedProvider } from "./provider/host.ts";

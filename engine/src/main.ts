@@ -1,0 +1,12 @@
+import { runCli } from "./cli/run.ts";
+import { embeddedProviders } from "./embedded-providers.ts";
+
+process.exitCode = await runCli(process.argv.slice(2), {
+  root: process.cwd(),
+  environment: process.env,
+  now: () => new Date(),
+  embedded: embeddedProviders,
+  write: (text) => process.stdout.write(text),
+  writeError: (text) => process.stderr.write(text),
+  isTerminal: process.stdout.isTTY && process.stdin.isTTY,
+});

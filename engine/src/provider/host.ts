@@ -1,0 +1,106 @@
+import { credentials } from "@grpc/grpc-js";
+import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import { GrpcProvider, type ProviderEnvironment } from "./grpc-provider.ts";
+import { findPlugin, startPlugin } from "./plugin.ts";
+import { PlanProvider } from "./plan-provider.ts";
+import type { Provider } from "./provider.ts";
+import { UnsupportedProviderError } from "./provider.ts";
+import { channelOptions } from "./rpc.ts";
+
+/** A provider that serves within this process. */
+export interface ServedProvider {
+  readonly port: number;
+  readonly stop: () => Promise<void>;
+}
+
+/** The providers that come with the engine, by package; each is loaded when it is first needed. */
+export type EmbeddedProviders = Readonly<Record<string, () => Promise<ServedProvider>>>;
+
+/** Which packages the plan provider stands in for. */
+export type PlannedPackages = "all" | ReadonlySet<string>;
+
+/** What a host needs. */
+export interface HostOptions extends ProviderEnvironment {
+  readonly embedded: EmbeddedProviders;
+  /** Undefined outside previews. */
+  readonly planned: PlannedPackages | undefined;
+  readonly environment: NodeJS.ProcessEnv;
+  readonly log: (packageName: string, line: string) => void;
+}
+
+/** Starts providers and stops them all at the end. */
+export class ProviderHost {
+  readonly #options: HostOptions;
+  readonly #builtin: Provider;
+  readonly #providers = new Set<Provider>();
+
+  constructor(options: HostOptions, builtin: Provider) {
+    this.#options = options;
+    this.#builtin = builtin;
+  }
+
+  /**
+   * Starts the provider of a package: built in, the plan provider where it was asked for, one that comes with the
+   * engine, else a plugin executable.
+   *
+   * @throws {UnsupportedProviderError} where there is none
+   */
+  async load(packageName: string, version: string): Promise<Provider> {
+    if (packageName === "pulumi") return this.#builtin;
+    const { planned } = this.#options;
+    if (planned === "all" || planned?.has(packageName) === true) return new PlanProvider();
+    const provider = await this.#start(packageName, version);
+    this.#providers.add(provider);
+    await provider.handshake(this.#options);
+    return provider;
+  }
+
+  async #start(packageName: string, version: string): Promise<GrpcProvider> {
+    const embedded = Object.hasOwn(this.#options.embedded, packageName)
+      ? this.#options.embedded[packageName]
+      : undefined;
+    if (embedded !== undefined) {
+      const served = await embedded();
+      return connect(`127.0.0.1:${served.port}`, { stop: served.stop, findsByInputs: true });
+    }
+    const executable = await findPlugin(packageName, version, this.#options.environment);
+    if (executable === undefined) throw new UnsupportedProviderError(`package ${packageName}`);
+    const plugin = await startPlugin(executable, {
+      args: [this.#options.engineAddress],
+      folder: this.#options.programFolder,
+      environment: this.#options.environment,
+      log: (line) => {
+        this.#options.log(packageName, line);
+      },
+    });
+    return connect(plugin.address, { stop: plugin.stop, findsByInputs: false });
+  }
+
+  /** Asks all providers to give up what they are doing. */
+  async cancel(): Promise<void> {
+    await Promise.all([...this.#providers].map((provider) => provider.cancel()));
+  }
+
+  /** Stops all providers. */
+  async close(): Promise<void> {
+    const providers = [...this.#providers];
+    this.#providers.clear();
+    await Promise.all(providers.map((provider) => provider.close()));
+  }
+}
+
+function connect(address: string, about: { stop: () => Promise<void>; findsByInputs: boolean }): GrpcProvider {
+  const client = new providerGrpc.ResourceProviderClient(address, credentials.createInsecure(), channelOptions);
+  let stopped: Promise<void> | undefined;
+  return new GrpcProvider({
+    client,
+    findsByInputs: about.findsByInputs,
+    stop: () => {
+      stopped ??= Promise.resolve().then(async () => {
+        client.close();
+        await about.stop();
+      });
+      return stopped;
+    },
+  });
+}

@@ -1,0 +1,4 @@
+import { runPlugin } from "../protocol/main.ts";
+import { createKubernetesProvider } from "./index.ts";
+
+await runPlugin(createKubernetesProvider);

@@ -1,0 +1,4 @@
+import { runPlugin } from "../protocol/main.ts";
+import { createRandomProvider } from "./index.ts";
+
+await runPlugin(createRandomProvider);

@@ -1,0 +1,1 @@
+export { newCrypter, openCrypter, SecretsError, type Crypter } from "./passphrase.ts";

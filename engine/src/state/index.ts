@@ -1,0 +1,2 @@
+export { openCheckpoint, readDeployment, type Snapshot } from "./checkpoint.ts";
+export { clearSecrets, serializeResource } from "./serialize.ts";

@@ -1,0 +1,3 @@
+module tokenshield/lab/programs/pause
+
+go 1.25.0

@@ -1,0 +1,12 @@
+// Command vault is HashiCorp Vault without its web interface: server, agent and command line.
+package main
+
+import (
+	"os"
+
+	"github.com/hashicorp/vault/command"
+)
+
+func main() {
+	os.Exit(command.Run(os.Args[1:]))
+}

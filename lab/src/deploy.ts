@@ -1,0 +1,96 @@
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { parse, stringify } from "yaml";
+import { become } from "./become.ts";
+import { attempt } from "./command.ts";
+import { LabError } from "./errors.ts";
+import { writeFile } from "./files.ts";
+import { exclusively } from "./host/ownership.ts";
+import { layout, type Layout, paths } from "./layout.ts";
+import { labProgram } from "./programs.ts";
+import { Progress } from "./progress.ts";
+import { up } from "./up.ts";
+
+/** The stack that targets the embedded cluster, and the one that is meant where none is named. */
+const labStack = "lab";
+
+/** What an engine needs to know that the lab alone knows. */
+interface Surroundings {
+  readonly words: readonly string[];
+  readonly environment: NodeJS.ProcessEnv;
+}
+
+/** @returns the stack that a command line names, or undefined if it names none */
+export function namedStack(words: readonly string[]): string | undefined {
+  const at = words.findIndex((word) => word === "--stack" || word === "-s" || word.startsWith("--stack="));
+  const word = words[at];
+  return word?.startsWith("--stack=") === true ? word.slice("--stack=".length) : at < 0 ? undefined : words[at + 1];
+}
+
+/** The program runs compiled; compiling what did not change takes a second. */
+async function compile(at: Layout): Promise<void> {
+  const { status, stdout } = await attempt(["tsc", "--build", "tsconfig.program.json"], { cwd: at.project });
+  if (status !== 0) throw new LabError("BUILD_FAILED", `the program does not compile:\n${stdout}`);
+}
+
+/**
+ * The lab stack's state and its passphrase lie with the lab's data, so that `reset` forgets them together. Its settings
+ * are a copy of the committed ones, because an engine writes the salt of the passphrase into the file that it is given.
+ */
+function ofLab(at: Layout, words: readonly string[]): Surroundings {
+  const folder = join(at.state, "deploy");
+  const passphrase = join(folder, "passphrase");
+  mkdirSync(join(folder, "state"), { recursive: true, mode: 0o700 });
+  if (!existsSync(passphrase)) writeFile(passphrase, randomBytes(32).toString("base64"), 0o600);
+  const settings = join(folder, `Pulumi.${labStack}.yaml`);
+  const committed = parse(readFileSync(join(at.project, "stacks", `Pulumi.${labStack}.yaml`), "utf8")) as object;
+  const salt = existsSync(settings)
+    ? (parse(readFileSync(settings, "utf8")) as { encryptionsalt?: string }).encryptionsalt
+    : undefined;
+  writeFile(settings, stringify({ ...(salt === undefined ? {} : { encryptionsalt: salt }), ...committed }), 0o600);
+  const named = namedStack(words) === undefined && words[0] !== "ls" ? ["--stack", labStack] : [];
+  return {
+    words: [...words, ...named, "--config-file", settings],
+    environment: {
+      PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
+      PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,
+      // Vault's clients read the token from this home; the CLI keeps its plug-ins where they are.
+      HOME: paths.vaultHome(at),
+      PULUMI_HOME: process.env["PULUMI_HOME"] ?? join(homedir(), ".pulumi"),
+    },
+  };
+}
+
+/**
+ * Runs a command of the deployment engine. For the stack that targets the embedded cluster this is brought up first,
+ * and the engine is told where the stack's state and credentials lie.
+ */
+async function main([command = "--help", ...words]: readonly string[]): Promise<number> {
+  const at = layout();
+  const progress = new Progress();
+  const engine = [process.execPath, join(at.project, "engine/src/main.ts"), command];
+  const informs = command === "--help" || words.includes("--help");
+  const stackCommand = command === "stack" ? words.slice(0, 1) : [];
+  const rest = words.slice(stackCommand.length);
+  if (informs || (namedStack(rest) ?? labStack) !== labStack) {
+    if (!informs && command !== "stack") await compile(at);
+    return become([...engine, ...words]);
+  }
+  if (command !== "stack") {
+    await exclusively(at, "up", () => up(at, progress, "everything"));
+    await progress.step("compiling the program", () => compile(at));
+  }
+  const lab = ofLab(at, rest);
+  const helm = command === "stack" ? {} : { HELM_BIN: await labProgram(at, "helm") };
+  return become([...engine, ...stackCommand, ...lab.words], { ...lab.environment, ...helm });
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (error) {
+  if (!(error instanceof LabError)) throw error;
+  process.stderr.write(`${error.message}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,246 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { AgentError, said } from "../errors.ts";
+import { GtidSet } from "../gtid.ts";
+import type { Account } from "../mysql/accounts.ts";
+import { accessDenied, type Login, MySqlRefusal, Session, text, withSession } from "../mysql/session.ts";
+import { RotationRefused } from "./refused.ts";
+
+/** Where a server of the group listens. */
+export interface Place {
+  readonly name: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface RotationOptions {
+  /** All configured members. */
+  readonly members: readonly Place[];
+  /** The account that may change others' passwords, with its present password, and the one before it while there is one. */
+  readonly admin: { readonly user: string; readonly passwords: () => readonly string[] };
+  readonly ca: string;
+  /** How long to wait for all members, in milliseconds. */
+  readonly limit: number;
+}
+
+/** What the server knows of an account's passwords; the passwords themselves it doesn't tell. */
+export interface PasswordState {
+  /** Generation of the present password; 0 where none was ever noted. */
+  readonly generation: number;
+  /** Whether the password before it is still accepted. */
+  readonly previousAccepted: boolean;
+}
+
+/** How one login went. */
+export type LoginResult = "accepted" | "refused";
+
+const program = "tokenshield-mysql-rotation";
+const sessionTimeout = 5_000;
+
+/**
+ * Changes of one group's passwords without a moment in which a client that is a little late, or a little early, is
+ * refused: `retain`, then `verify`, tell the clients, and after the grace `discard` and `refuses`. Each can be run
+ * again after a crash at any point. MySQL keeps one old password beside the present one, and a second change with
+ * RETAIN would end the first old one at once: so a second rotation within a grace is refused (MySQL manual, "Dual
+ * Password Support"). Generation and password change in one statement, as the account's attribute tells.
+ */
+export class PasswordRotation {
+  readonly #options: RotationOptions;
+
+  constructor(options: RotationOptions) {
+    this.#options = options;
+  }
+
+  /** @throws AgentError if there is no primary or no such account */
+  async state(account: Account): Promise<PasswordState> {
+    return this.#onPrimary((session) => passwordState(session, account));
+  }
+
+  /**
+   * Makes `password` the account's present one and keeps the former one beside it, on every configured member.
+   *
+   * @param generation number of the new password; larger than the present one's
+   * @throws RotationRefused if a grace is open, the generation is not new, or its password is another one
+   * @throws AgentError `TIME_LIMIT` if a member is away: run it again, nothing is lost
+   */
+  async retain(account: Account, generation: number, password: string): Promise<void> {
+    const { generation: present, previousAccepted } = await this.state(account);
+    if (generation < present) {
+      throw new RotationRefused(
+        "STALE",
+        `${account.name}: generation ${generation} is older than ${present}, which is in force`,
+      );
+    }
+    if (generation > present) {
+      if (previousAccepted) {
+        throw new RotationRefused(
+          "GRACE_OPEN",
+          `${account.name}: the password before generation ${present} is still accepted; another change would end it at once. Discard it first`,
+        );
+      }
+      await this.#onPrimary((session) => change(session, account, generation, present, password));
+    }
+    await this.#caughtUp();
+    for (const [member, result] of await this.verify(account, password)) {
+      if (result === "refused")
+        throw new RotationRefused(
+          "OTHER_VALUE",
+          `${account.name}: ${member} refuses the password of generation ${generation}`,
+        );
+    }
+  }
+
+  /** Logs in on every configured member. @returns how each took it */
+  async verify(account: Account, password: string): Promise<ReadonlyMap<string, LoginResult>> {
+    const results = new Map<string, LoginResult>();
+    for (const member of this.#options.members) results.set(member.name, await this.#login(member, account, password));
+    return results;
+  }
+
+  /**
+   * Ends the former password, on every configured member. Whether anybody still uses it is for the caller to know.
+   *
+   * @throws RotationRefused `STALE` if `generation` is not the present one
+   */
+  async discard(account: Account, generation: number): Promise<void> {
+    const { generation: present, previousAccepted } = await this.state(account);
+    if (generation !== present) {
+      throw new RotationRefused(
+        "STALE",
+        `${account.name}: generation ${generation} is to be kept, and ${present} is in force`,
+      );
+    }
+    if (previousAccepted) {
+      await this.#onPrimary((session) =>
+        session.run(`ALTER USER ?@? DISCARD OLD PASSWORD ATTRIBUTE '{"previous": null}'`, [account.user, account.host]),
+      );
+    }
+    await this.#caughtUp();
+  }
+
+  /** @returns the members that still accept a password that was discarded; none is what is wanted */
+  async accepting(account: Account, discarded: string): Promise<readonly string[]> {
+    const results = await this.verify(account, discarded);
+    return [...results].filter(([, result]) => result === "accepted").map(([member]) => member);
+  }
+
+  async #login(member: Place, account: Account, password: string): Promise<LoginResult> {
+    try {
+      await withSession(this.#at(member, account.user, password), (session) => session.run("DO 0"));
+      return "accepted";
+    } catch (error) {
+      if (error instanceof MySqlRefusal && error.errno === accessDenied) return "refused";
+      throw error;
+    }
+  }
+
+  #at({ host, port }: Place, user: string, password: string): Login {
+    return { host, port, user, password, ca: this.#options.ca, program, timeout: sessionTimeout };
+  }
+
+  async #admin<Result>(member: Place, work: (session: Session) => Promise<Result>): Promise<Result> {
+    const { admin } = this.#options;
+    let denied: unknown = new AgentError("SETTINGS", `${admin.user}: expected a password, and there is none`);
+    for (const password of admin.passwords()) {
+      let session: Session;
+      try {
+        session = await Session.open(this.#at(member, admin.user, password));
+      } catch (error) {
+        if (!(error instanceof MySqlRefusal && error.errno === accessDenied)) throw error;
+        denied = error;
+        continue;
+      }
+      try {
+        return await work(session);
+      } finally {
+        session.close();
+      }
+    }
+    throw denied;
+  }
+
+  async #onPrimary<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
+    return this.#admin(await this.#primary(), work);
+  }
+
+  /** Asks the members until one says who leads, bounded by the time limit: a fail-over may be under way. */
+  async #primary(): Promise<Place> {
+    const { members, limit } = this.#options;
+    const end = performance.now() + limit;
+    let last = "no member was asked";
+    while (performance.now() < end) {
+      for (const member of members) {
+        try {
+          if (await this.#admin(member, isPrimary)) return member;
+          last = `${member.name} does not lead`;
+        } catch (error) {
+          last = `${member.name}: ${said(error)}`;
+        }
+      }
+      await sleep(500);
+    }
+    throw new AgentError("TIME_LIMIT", `no primary was found in ${limit} ms; the last answer: ${last}`);
+  }
+
+  /** Waits until every configured member has applied all that the primary has committed by now. */
+  async #caughtUp(): Promise<void> {
+    const { members, limit } = this.#options;
+    const committed = GtidSet.parse(await this.#onPrimary(executed));
+    const end = performance.now() + limit;
+    for (const member of members) {
+      for (;;) {
+        const behind = await this.#behind(member, committed);
+        if (behind === undefined) break;
+        if (performance.now() > end)
+          throw new AgentError("TIME_LIMIT", `${member.name} has not got the change in ${limit} ms: ${behind}`);
+        await sleep(200);
+      }
+    }
+  }
+
+  /** @returns why the member doesn't have everything, undefined if it has */
+  async #behind(member: Place, committed: GtidSet): Promise<string | undefined> {
+    try {
+      const has = GtidSet.parse(await this.#admin(member, executed));
+      return has.includes(committed) ? undefined : "it is behind";
+    } catch (error) {
+      return said(error);
+    }
+  }
+}
+
+const executed = async (session: Session): Promise<string> =>
+  text(await session.one("SELECT @@gtid_executed AS executed"), "executed").replaceAll("\n", "");
+
+async function isPrimary(session: Session): Promise<boolean> {
+  const rows = await session.run(
+    `SELECT 1 FROM performance_schema.replication_group_members
+      WHERE member_id = @@server_uuid AND member_role = 'PRIMARY' AND member_state = 'ONLINE'`,
+  );
+  return rows.length === 1;
+}
+
+async function passwordState(session: Session, { name, user, host }: Account): Promise<PasswordState> {
+  const [row] = await session.run(
+    `SELECT COALESCE(User_attributes->>'$.metadata.generation', '0') AS generation,
+            JSON_CONTAINS_PATH(COALESCE(User_attributes, '{}'), 'one', '$.additional_password') AS previous
+       FROM mysql.user WHERE User = ? AND Host = ?`,
+    [user, host],
+  );
+  if (row === undefined) throw new AgentError("SERVER_STATE", `${name}: the group has no account ${user}@${host}`);
+  return { generation: Number(text(row, "generation")), previousAccepted: text(row, "previous") === "1" };
+}
+
+async function change(
+  session: Session,
+  { user, host }: Account,
+  generation: number,
+  previous: number,
+  password: string,
+): Promise<void> {
+  await session.run("ALTER USER ?@? IDENTIFIED BY ? RETAIN CURRENT PASSWORD ATTRIBUTE ?", [
+    user,
+    host,
+    password,
+    JSON.stringify({ generation, previous }),
+  ]);
+}

@@ -1,0 +1,112 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Agent, type Log } from "./agent.ts";
+import { AgentError, said } from "./errors.ts";
+import { Probes } from "./http.ts";
+import { KubernetesApi } from "./kubernetes/api.ts";
+import { LeaseBoard } from "./kubernetes/board.ts";
+import { PodLabels } from "./kubernetes/labels.ts";
+import { LeaveFolder } from "./leaving.ts";
+import { metrics } from "./metrics.ts";
+import { MySqlServer } from "./mysql/server.ts";
+import { PasswordFiles, readSecret } from "./secrets.ts";
+import type { Settings } from "./settings.ts";
+
+/**
+ * Runs one member's agent until `stop` is signalled and the member has left its group, or the time for that is over.
+ *
+ * @throws AgentError `SUPERSEDED` if another agent speaks for the member
+ */
+export async function runAgent(settings: Settings, log: Log, stop: AbortSignal): Promise<void> {
+  const { self, MYSQL_MEMBERS: members, MYSQL_GROUP: group, KUBERNETES_NAMESPACE: namespace } = settings;
+  const incarnation = randomUUID();
+  const api = new KubernetesApi({
+    server: `https://${settings.KUBERNETES_SERVICE_HOST}:${settings.KUBERNETES_SERVICE_PORT}`,
+    ca: readFileSync(settings.KUBERNETES_CA_FILE, "utf8"),
+    token: () => required(settings.KUBERNETES_TOKEN_FILE),
+    timeout: 2_000,
+  });
+  const server = new MySqlServer({
+    self,
+    members,
+    host: settings.MYSQL_LOCAL_HOST,
+    groupName: settings.MYSQL_GROUP_NAME,
+    schema: settings.MYSQL_SCHEMA,
+    ca: () => readFileSync(settings.MYSQL_TLS_CA, "utf8"),
+    passwords: new PasswordFiles(settings.SECRETS_MOUNT_PATH),
+    tlsMode: settings.MYSQL_TLS_MODE,
+    patience: 2_000,
+  });
+  const agent = new Agent({
+    self: self.name,
+    members,
+    server,
+    board: new LeaseBoard({ api, namespace, group, member: self.name, incarnation, now: () => new Date() }),
+    labels: new PodLabels({ api, namespace, pod: self.name, pods: members.map(({ name }) => name) }),
+    log,
+    incarnation,
+    clock: () => performance.now(),
+    patience: settings.AGENT_PATIENCE,
+    cloneBeyond: settings.MYSQL_CLONE_BEYOND,
+  });
+  const probes = new Probes(
+    agent,
+    metrics(agent, () => server.figures, group),
+    {
+      silence: settings.AGENT_SILENCE,
+      round: 15_000,
+    },
+  );
+  const port = await probes.listen(settings.AGENT_HOST, settings.AGENT_PORT);
+  log.info({ port, incarnation }, "runs");
+  try {
+    await rounds(agent, settings, log, stop);
+  } finally {
+    await probes.close();
+    server.close();
+    await api.close();
+  }
+}
+
+async function rounds(agent: Agent, settings: Settings, log: Log, stop: AbortSignal): Promise<void> {
+  const folder = settings.AGENT_LEAVE_FOLDER === undefined ? undefined : new LeaveFolder(settings.AGENT_LEAVE_FOLDER);
+  folder?.clear();
+  let end = Number.POSITIVE_INFINITY;
+  for (;;) {
+    if (stop.aborted && end === Number.POSITIVE_INFINITY) {
+      agent.leaving = true;
+      end = performance.now() + settings.AGENT_LEAVE_LIMIT;
+    }
+    await agent.round();
+    folder?.follow(agent);
+    if (stop.aborted && agent.leaving) {
+      const { errand, view } = agent.vitals();
+      if (agent.action.kind === "left" || (view.kind === "down" && errand === undefined)) return;
+      if (performance.now() > end) {
+        log.warn({}, "the time to leave is over; the server leaves the group when it ends");
+        return;
+      }
+    }
+    await pause(settings.AGENT_INTERVAL, stop, agent);
+  }
+}
+
+/** Waits for the next round; less when asked to stop, or while leaving, where each step wants the next one soon. */
+async function pause(interval: number, stop: AbortSignal, agent: Agent): Promise<void> {
+  if (agent.leaving) {
+    await sleep(Math.min(interval, 200));
+    return;
+  }
+  try {
+    await sleep(interval, undefined, { signal: stop });
+  } catch (error) {
+    if (!stop.aborted) throw new AgentError("TIME_LIMIT", said(error));
+  }
+}
+
+function required(path: string): string {
+  const value = readSecret(path);
+  if (value === undefined) throw new AgentError("SETTINGS", `${path}: expected a token, and there is none`);
+  return value;
+}

@@ -1,0 +1,299 @@
+import assert from "node:assert/strict";
+import fc from "fast-check";
+import { type Action, decide, type Situation } from "../../src/decide.ts";
+import { Hearing } from "../../src/hearing.ts";
+import type { GroupRecord, OwnState, Report, Seen, ServerView, UpView } from "../../src/members.ts";
+
+const source = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
+const other = "4e11fa47-71ca-11e1-9e33-c80aa9429562";
+const members = ["m-0", "m-1", "m-2"];
+
+const member = (uuid: string, state: Seen["state"] = "online", role: Seen["role"] = "secondary"): Seen => ({
+  uuid,
+  host: uuid,
+  port: 3306,
+  state,
+  role,
+});
+const whole = [member("m-0", "online", "primary"), member("m-1"), member("m-2")];
+const up = (uuid: string, state: OwnState, more: Partial<UpView> = {}): UpView => ({
+  kind: "up",
+  uuid,
+  state,
+  role: state === "offline" ? undefined : "secondary",
+  executed: `${source}:1-10`,
+  received: "",
+  purged: "",
+  view: state === "offline" ? [] : whole,
+  clone: undefined,
+  cloned: false,
+  ...more,
+});
+const report = (name: string, server: ServerView, more: Partial<Report> = {}): Report => ({
+  member: name,
+  incarnation: "i",
+  sequence: 1,
+  epoch: 4,
+  errand: undefined,
+  server,
+  ...more,
+});
+const record: GroupRecord = { epoch: 4, holder: "m-0", committed: `${source}:1-10`, assumeLost: undefined };
+
+function at(own: ServerView, heard: Readonly<Record<string, Report>>, more: Partial<Situation> = {}): Situation {
+  return {
+    self: "m-1",
+    members,
+    group: record,
+    own: report("m-1", own),
+    heard: new Map(Object.entries(heard)),
+    leaving: false,
+    cloneBeyond: 100,
+    ...more,
+  };
+}
+const offline = (name: string, executed = `${source}:1-10`, more: Partial<Report> = {}): Report =>
+  report(name, up(name, "offline", { executed }), more);
+const online = (name: string, more: Partial<UpView> = {}): Report => report(name, up(name, "online", more));
+const kind = (action: Action): string => (action.kind === "blocked" ? `blocked: ${action.by}` : action.kind);
+
+describe("the decision of a member that is out of the group", () => {
+  const cases: readonly (readonly [string, string, Situation])[] = [
+    ["waits for a server that gives no answer", "none", at({ kind: "down", why: "no connection" }, {})],
+    ["waits for one that is not settled", "none", at({ kind: "unsettled", why: "a former agent" }, {})],
+    ["joins a group that lives", "join", at(up("m-1", "offline"), { "m-0": online("m-0") })],
+    [
+      "joins by what it can still get from the binary logs",
+      "join",
+      at(up("m-1", "offline", { executed: `${source}:1-5` }), { "m-0": online("m-0", { purged: `${source}:1-5` }) }),
+    ],
+    [
+      "clones where the binary logs no longer reach back",
+      "clone",
+      at(up("m-1", "offline", { executed: `${source}:1-4` }), { "m-0": online("m-0", { purged: `${source}:1-5` }) }),
+    ],
+    [
+      "clones where it lacks too much",
+      "clone",
+      at(up("m-1", "offline"), { "m-0": online("m-0", { executed: `${source}:1-111` }) }),
+    ],
+    [
+      "does not clone again what a clone has just brought and the writers have left behind",
+      "join",
+      at(up("m-1", "offline", { cloned: true }), { "m-0": online("m-0", { executed: `${source}:1-500` }) }),
+    ],
+    [
+      "clones again where the binary logs don't reach back to the clone",
+      "clone",
+      at(up("m-1", "offline", { cloned: true }), {
+        "m-0": online("m-0", { executed: `${source}:1-500`, purged: `${source}:1-400` }),
+      }),
+    ],
+    [
+      "is kept out with transactions that the group lacks",
+      "blocked: errant",
+      at(up("m-1", "offline", { executed: `${source}:1-10,${other}:1` }), { "m-0": online("m-0") }),
+    ],
+    [
+      "is kept out with received transactions that the group lacks",
+      "blocked: errant",
+      at(up("m-1", "offline", { received: `${source}:11` }), { "m-0": online("m-0") }),
+    ],
+    [
+      "does not join an isolated member",
+      "none",
+      at(up("m-1", "offline"), {
+        "m-0": online("m-0", { view: [member("m-0"), member("m-1", "unreachable"), member("m-2", "unreachable")] }),
+        "m-2": offline("m-2"),
+      }),
+    ],
+    [
+      "does not join what two of three have fallen out of, though the third has not noticed",
+      "none",
+      at(up("m-1", "offline"), { "m-0": offline("m-0"), "m-2": online("m-2") }),
+    ],
+    [
+      "joins a group that has not noticed yet that this member fell out",
+      "join",
+      at(up("m-1", "offline"), { "m-0": online("m-0"), "m-2": online("m-2") }),
+    ],
+    ["waits while one is unheard", "blocked: unheard", at(up("m-1", "offline"), { "m-0": offline("m-0") })],
+    [
+      "waits while one does not answer",
+      "blocked: unheard",
+      at(up("m-1", "offline"), { "m-0": offline("m-0"), "m-2": report("m-2", { kind: "down", why: "" }) }),
+    ],
+    [
+      "waits while one is in an error state",
+      "none",
+      at(up("m-1", "offline"), { "m-0": offline("m-0"), "m-2": report("m-2", up("m-2", "error")) }),
+    ],
+    [
+      "waits while one is busy",
+      "none",
+      at(up("m-1", "offline"), { "m-0": offline("m-0", undefined, { errand: "join" }), "m-2": offline("m-2") }),
+    ],
+    [
+      "waits while one has not seen the present epoch",
+      "none",
+      at(up("m-1", "offline"), { "m-0": offline("m-0", undefined, { epoch: 3 }), "m-2": offline("m-2") }),
+    ],
+    [
+      "starts the group with the most transactions",
+      "bootstrap",
+      at(up("m-1", "offline", { executed: `${source}:1-11` }), { "m-0": offline("m-0"), "m-2": offline("m-2") }),
+    ],
+    [
+      "starts the group with what it has received and not applied",
+      "bootstrap",
+      at(up("m-1", "offline", { received: `${source}:11` }), { "m-0": offline("m-0"), "m-2": offline("m-2") }),
+    ],
+    [
+      "leaves the start to one with more",
+      "none",
+      at(up("m-1", "offline"), { "m-0": offline("m-0"), "m-2": offline("m-2", `${source}:1-11`) }),
+    ],
+    [
+      "does not count transactions: another history is no smaller one",
+      "blocked: diverged",
+      at(up("m-1", "offline", { executed: `${source}:1-100` }), {
+        "m-0": offline("m-0", `${source}:1-10,${other}:1`),
+        "m-2": offline("m-2"),
+      }),
+    ],
+    [
+      "does not start a group that lost what it had committed",
+      "blocked: lost",
+      at(
+        up("m-1", "offline"),
+        { "m-0": offline("m-0"), "m-2": offline("m-2") },
+        { group: { ...record, committed: `${source}:1-12` } },
+      ),
+    ],
+    [
+      "goes by an operator's word in the epoch that it names",
+      "bootstrap",
+      at(
+        up("m-1", "offline", { executed: `${source}:1-11` }),
+        { "m-0": offline("m-0") },
+        { group: { ...record, committed: `${source}:1-12`, assumeLost: { epoch: 4, members: ["m-2"] } } },
+      ),
+    ],
+    [
+      "does not go by an operator's word of an epoch before",
+      "blocked: unheard",
+      at(
+        up("m-1", "offline", { executed: `${source}:1-11` }),
+        { "m-0": offline("m-0") },
+        { group: { ...record, assumeLost: { epoch: 3, members: ["m-2"] } } },
+      ),
+    ],
+    [
+      "does not go by an operator's word against a member that is in a group",
+      "none",
+      at(
+        up("m-1", "offline", { executed: `${source}:1-11` }),
+        { "m-0": offline("m-0"), "m-2": report("m-2", up("m-2", "recovering")) },
+        { group: { ...record, assumeLost: { epoch: 4, members: ["m-2"] } } },
+      ),
+    ],
+    ["does nothing where the record can't be read", "none", at(up("m-1", "offline"), {}, { group: undefined })],
+    ["takes itself out after an error", "stop", at(up("m-1", "error"), {}, { group: undefined })],
+    ["is left alone while it catches up", "none", at(up("m-1", "recovering"), {})],
+    ["has left when asked to", "left", at(up("m-1", "offline"), {}, { leaving: true })],
+    ["stops when asked to, as a secondary", "stop", at(up("m-1", "online"), {}, { leaving: true })],
+    [
+      "hands over when asked to, as the primary",
+      "hand-over",
+      at(up("m-0", "online", { role: "primary" }), {}, { leaving: true }),
+    ],
+    [
+      "stops when asked to, as a primary with nobody to hand over to",
+      "stop",
+      at(up("m-0", "online", { role: "primary", view: [member("m-0")] }), {}, { leaving: true }),
+    ],
+  ];
+  for (const [title, expected, situation] of cases) {
+    it(title, () => {
+      assert.equal(kind(decide(situation)), expected, JSON.stringify(decide(situation)));
+    });
+  }
+
+  it("takes an idle secondary for the donor before the primary and before one that gives a clone already", () => {
+    const far = { executed: `${source}:1-500` };
+    const heard = {
+      "m-0": online("m-0", { ...far, role: "primary" }),
+      "m-2": online("m-2", far),
+    };
+    assert.deepEqual(decide(at(up("m-1", "offline"), heard)), { kind: "clone", donor: "m-2" });
+    const busy = { ...heard, "m-2": online("m-2", { ...far, clone: "donor" }) };
+    assert.deepEqual(decide(at(up("m-1", "offline"), busy)), { kind: "clone", donor: "m-0" });
+  });
+});
+
+describe("the decisions of all members together", () => {
+  const states: fc.Arbitrary<ServerView> = fc.oneof(
+    fc.constant<ServerView>({ kind: "down", why: "" }),
+    fc
+      .record({
+        state: fc.constantFrom<OwnState>("offline", "offline", "offline", "recovering", "online", "error"),
+        last: fc.integer({ min: 1, max: 4 }),
+        view: fc.constantFrom(whole, [member("m-0"), member("m-1", "unreachable"), member("m-2", "unreachable")]),
+      })
+      .map(({ state, last, view }) =>
+        up("m-0", state, { executed: `${source}:1-${last}`, view: state === "offline" ? [] : view }),
+      ),
+  );
+
+  it("name at most one to start the group, with every transaction, and none while any server is in a group", () => {
+    fc.assert(
+      fc.property(fc.tuple(states, states, states), fc.nat(5), (servers, epoch) => {
+        const group = { epoch, holder: undefined, committed: "", assumeLost: undefined };
+        const reports = servers.map((server, index) => report(`m-${index}`, server, { epoch }));
+        const starters = reports.filter((own) => {
+          const heard = new Map(reports.filter((each) => each !== own).map((each) => [each.member, each]));
+          const situation = { self: own.member, members, group, own, heard, leaving: false, cloneBeyond: 9 };
+          return decide(situation).kind === "bootstrap";
+        });
+        assert.ok(starters.length <= 1);
+        const all = servers.every((server) => server.kind === "up" && server.state === "offline");
+        assert.equal(starters.length, all ? 1 : 0);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe("what an agent has heard", () => {
+  const from = (sequence: number, incarnation = "i"): ReadonlyMap<string, Report> =>
+    new Map([["m-0", offline("m-0", undefined, { sequence, incarnation })]]);
+
+  it("counts only once it changes here: what lay there before may be of long ago", () => {
+    const hearing = new Hearing(5_000);
+    hearing.take(from(7), 0);
+    assert.equal(hearing.fresh(0).size, 0);
+    hearing.take(from(7), 1_000);
+    assert.equal(hearing.fresh(1_000).size, 0);
+    hearing.take(from(8), 2_000);
+    assert.equal(hearing.fresh(2_000).size, 1);
+  });
+
+  it("counts for as long as the patience lasts, by this agent's clock alone", () => {
+    const hearing = new Hearing(5_000);
+    hearing.take(from(1), 0);
+    hearing.take(from(2), 1_000);
+    hearing.take(from(2), 6_000);
+    assert.equal(hearing.fresh(6_000).size, 1);
+    assert.equal(hearing.fresh(6_001).size, 0);
+    hearing.take(from(1, "next"), 7_000);
+    assert.equal(hearing.fresh(7_000).size, 1);
+  });
+
+  it("is forgotten with its Lease", () => {
+    const hearing = new Hearing(5_000);
+    hearing.take(from(1), 0);
+    hearing.take(from(2), 1);
+    hearing.take(new Map(), 2);
+    assert.equal(hearing.fresh(2).size, 0);
+  });
+});

@@ -1,0 +1,288 @@
+import { type ChildProcess, fork } from "node:child_process";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createConnection } from "mysql2/promise";
+import { keyLength, panDigest, seal, secretKey } from "../src/crypto/index.ts";
+import { binaryTypes, inspectBody, noRules, panMatcher } from "../src/detect/index.ts";
+import { migrate, migrations, MySqlDatabase } from "../src/storage/index.ts";
+import { makeToken } from "../src/tokens/index.ts";
+import { madePan } from "../test/corpus.ts";
+import { reqmod } from "../test/icap-client.ts";
+import { mysqlRoot, startMySql, startVault, vaultProgram } from "../test/lab/servers.ts";
+import {
+  closedLoop,
+  type LoadResult,
+  openLoop,
+  startApplication,
+  wholeHttp,
+  wholeIcap,
+  type Workload,
+} from "./load.ts";
+import { insertOne, type ServerOrder, type ServerPorts } from "./server.ts";
+
+const seconds = Number(process.env["BENCH_SECONDS"] ?? "5");
+const login = { user: "tokenizer", password: "bench-Password-1" };
+
+function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+function row(name: string, connections: number | string, { perSecond, p50, p95, p99, failures }: LoadResult): void {
+  const figures = [p50, p95, p99].map((value) => value.toFixed(2).padStart(8)).join(" ");
+  print(
+    `${name.padEnd(28)} ${connections.toString().padStart(5)} ${perSecond.toFixed(0).padStart(8)}/s ${figures} ms  ${failures} failed`,
+  );
+}
+
+/** Bodies without card numbers, as shops send them: how fast the scanner gets through them. */
+function scanner(): void {
+  const rules = { matcher: panMatcher, allow: noRules, cvv: "refuse", binary: binaryTypes, unknown: "refuse" } as const;
+  const order = (id: number): object => ({
+    id,
+    customer: {
+      name: "Jane Q. Public",
+      email: `jane${id}@example.com`,
+      phone: "+1 415 555 0132",
+      city: "Springfield",
+      zip: "94107",
+    },
+    items: [
+      { sku: "AB-1234", quantity: 2, price: 19.99 },
+      { sku: "CD-9876", quantity: 1, price: 5.25 },
+    ],
+    created: "2026-01-02T03:04:05.123Z",
+    note: "Please leave the parcel at the front desk, thank you very much.",
+  });
+  const field =
+    "name=Jane+Public&email=jane%40example.com&city=Springfield&note=Please+leave+the+parcel+at+the+front+desk&total=19.99&";
+  const element =
+    "<order><name>Jane Public</name><city>Springfield</city><note>Please leave the parcel at the front desk</note></order>";
+  for (const [type, text] of [
+    ["application/json", JSON.stringify(Array.from({ length: 10_000 }, (_, id) => order(id)))],
+    ["application/x-www-form-urlencoded", field.repeat(30_000)],
+    ["application/xml", `<orders>${element.repeat(30_000)}</orders>`],
+    [
+      "text/plain",
+      "The quick brown fox jumps over the lazy dog, 12345 times on 2024-01-02 at 12:30; total 19.99 EUR.\n".repeat(
+        40_000,
+      ),
+    ],
+  ] as const) {
+    const body = Buffer.from(text);
+    let best = 0;
+    for (let round = 0; round < 15; round++) {
+      const started = process.cpuUsage();
+      inspectBody(body, type, rules);
+      best = Math.max(best, body.length / process.cpuUsage(started).user);
+    }
+    print(
+      `scanner ${type.padEnd(36)} ${best.toFixed(0)} MB per second of processor time, of ${(body.length / 1e6).toFixed(1)} MB`,
+    );
+  }
+}
+
+function bareCrypto(): number {
+  const key = secretKey(Buffer.alloc(keyLength, 1));
+  const end = performance.now() + 2000;
+  let count = 0;
+  for (; performance.now() < end; count++) {
+    const token = makeToken("prefix");
+    seal(key, "4111111111111111", { tenant: "bench", token, column: "card_number" });
+    panDigest(key, "bench", "4111111111111111");
+  }
+  return count / 2;
+}
+
+async function bareInsert(database: MySqlDatabase, connections: number): Promise<LoadResult> {
+  const key = secretKey(Buffer.alloc(keyLength, 1));
+  const latencies: number[] = [];
+  const begin = performance.now();
+  const end = begin + seconds * 1000;
+  await Promise.all(
+    Array.from({ length: connections }, async () => {
+      while (performance.now() < end) {
+        const token = makeToken("prefix");
+        const sealed = seal(key, "4111111111111111", { tenant: "bench", token, column: "card_number" });
+        const started = performance.now();
+        await insertOne(database, token, sealed, panDigest(key, "bench", token), "4111111111111111");
+        latencies.push(performance.now() - started);
+      }
+    }),
+  );
+  latencies.sort((a, b) => a - b);
+  const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
+  return {
+    perSecond: latencies.length / ((performance.now() - begin) / 1000),
+    p50: at(0.5),
+    p95: at(0.95),
+    p99: at(0.99),
+    failures: 0,
+  };
+}
+
+/** Starts a server in a process of its own, so that it doesn't share its thread with the load. */
+async function startServer(order: ServerOrder): Promise<{ ports: ServerPorts; child: ChildProcess }> {
+  const child = fork(join(import.meta.dirname, "server.ts"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const ports = await new Promise<ServerPorts>((resolve, reject) => {
+    child.once("message", (message) => {
+      resolve(message as ServerPorts);
+    });
+    child.once("exit", (code) => {
+      reject(new Error(`the server ended with status ${code ?? "none"}`));
+    });
+    child.send(order);
+  });
+  child.removeAllListeners("exit");
+  return { ports, child };
+}
+
+const isOk = (answer: Buffer): boolean => answer.toString("latin1", 9, 12) === "200";
+
+function post(body: string): Buffer {
+  return Buffer.from(
+    `POST /pay HTTP/1.1\r\nHost: shop.example\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
+  );
+}
+
+function tokenizing(port: number): Workload {
+  let seed = 1;
+  const request = (): Buffer =>
+    post(`{"order":${seed},"card":{"number":"${madePan("4", 16, seed++)}","name":"Jane Public"},"amount":"19.99"}`);
+  return { port, whole: wholeHttp, request, isRight: isOk };
+}
+
+async function run(): Promise<void> {
+  const mysqlAt = mysqlRoot();
+  const vaultAt = vaultProgram();
+  scanner();
+  print(`bare AES-GCM, HMAC and token ${bareCrypto().toFixed(0)}/s on one core`);
+  if ("missing" in mysqlAt || "missing" in vaultAt) {
+    print(
+      `the rest needs MySQL and Vault: ${"missing" in mysqlAt ? mysqlAt.missing : ""} ${"missing" in vaultAt ? vaultAt.missing : ""}`,
+    );
+    return;
+  }
+  const [mysql, vault] = await Promise.all([startMySql(mysqlAt.root), startVault(vaultAt.program)]);
+  const folder = mkdtempSync(join(tmpdir(), "tokenshield-bench-"));
+  const tokenFile = join(folder, "token");
+  writeFileSync(tokenFile, vault.rootToken, { mode: 0o600 });
+  const ssl = { ca: mysql.authority.certificate };
+  const root = await createConnection({
+    host: "127.0.0.1",
+    port: mysql.port,
+    user: "root",
+    password: mysql.rootPassword,
+    ssl,
+  });
+  await root.query("CREATE DATABASE tokenshield");
+  await root.query(`CREATE USER ${login.user}@'127.0.0.1' IDENTIFIED BY '${login.password}'`);
+  await root.query(`GRANT ALL ON tokenshield.* TO ${login.user}@'127.0.0.1'`);
+  const [durable] = await root.query("SELECT @@sync_binlog AS binlog, @@innodb_flush_log_at_trx_commit AS redo");
+  print(`MySQL: ${JSON.stringify((durable as object[])[0])} (1 and 1 are fully durable)`);
+  await root.end();
+  for (const [path, body] of [
+    ["sys/mounts/transit", { type: "transit" }],
+    ["transit/keys/tokenshield-acme", {}],
+  ] as const) {
+    const headers = { "x-vault-token": vault.rootToken, "content-type": "application/json" };
+    await fetch(`${vault.address}/v1/${path}`, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+  const options = {
+    host: "localhost",
+    port: mysql.port,
+    database: "tokenshield",
+    poolSize: 130,
+    ca: mysql.authority.certificate,
+  };
+  const database = await MySqlDatabase.open(options, [login]);
+  await migrate(database, migrations);
+  const application = await startApplication();
+  const order: Omit<ServerOrder, "kind"> = {
+    application: application.port,
+    mysql: { port: mysql.port, ca: mysql.authority.certificate, ...login },
+    vault: { address: vault.address, tokenFile },
+  };
+  const children: ChildProcess[] = [];
+  try {
+    print(`${"".padEnd(28)} conns      rate      p50      p95      p99`);
+    const inserts = new Map<number, number>();
+    // The pool that the service has, so that the figures can be compared.
+    const pool = await MySqlDatabase.open({ ...options, poolSize: 25 }, [login]);
+    for (const connections of [1, 16, 128]) {
+      const result = await bareInsert(pool, connections);
+      inserts.set(connections, result.perSecond);
+      row("bare INSERT", connections, result);
+    }
+    await pool.close();
+    const naive = new Map<string, number>();
+    for (const kind of ["naive", "naive-activity"] as const) {
+      const plain = await startServer({ ...order, kind });
+      children.push(plain.child);
+      for (const connections of [1, 16, 128]) {
+        const result = await closedLoop(tokenizing(plain.ports.http), connections, seconds * 1000);
+        naive.set(`${kind} ${connections}`, result.perSecond);
+        row(kind === "naive" ? "naive, card row only" : "naive, card and activity", connections, result);
+      }
+      plain.child.kill();
+    }
+    const { ports, child } = await startServer({ ...order, kind: "tokenizer" });
+    children.push(child);
+    for (const connections of [1, 16, 128]) {
+      const result = await closedLoop(tokenizing(ports.http), connections, seconds * 1000);
+      row("tokenize (8080)", connections, result);
+      const times = (kind: string): string =>
+        (result.perSecond / (naive.get(`${kind} ${connections}`) ?? Number.NaN)).toFixed(1);
+      const insert = (result.perSecond / (inserts.get(connections) ?? Number.NaN)) * 100;
+      print(
+        `  = ${times("naive-activity")} x naive with activity, ${times("naive")} x naive without, ${insert.toFixed(0)} % of bare INSERT`,
+      );
+    }
+    row("tokenize (8080), 1000/s", 64, await openLoop(tokenizing(ports.http), 1000, 64, seconds * 1000));
+    const untouched = post('{"order":1,"note":"nothing to hide","amount":"19.99"}');
+    for (const connections of [1, 16, 128]) {
+      row(
+        "pass-through (8080)",
+        connections,
+        await closedLoop(
+          { port: ports.http, whole: wholeHttp, request: () => untouched, isRight: isOk },
+          connections,
+          seconds * 1000,
+        ),
+      );
+    }
+    const rows = await database.query("SELECT token FROM credit_cards WHERE encryption_key_id <> 'bench' LIMIT 2000");
+    const requests = rows.map((found) =>
+      reqmod(JSON.stringify({ card: found["token"] }), "Allow: 204\r\nX-Client-IP: 192.0.2.1\r\n"),
+    );
+    const nothing = reqmod('{"amount":"19.99"}');
+    for (const connections of [1, 16, 128]) {
+      const request = (index: number): Buffer => requests[index % requests.length] ?? nothing;
+      row(
+        "reveal (ICAP REQMOD)",
+        connections,
+        await closedLoop({ port: ports.icap, whole: wholeIcap, request, isRight: isOk }, connections, seconds * 1000),
+      );
+    }
+    for (const connections of [1, 16, 128]) {
+      const isRight = (answer: Buffer): boolean => answer.toString("latin1", 9, 12) === "204";
+      row(
+        "ICAP 204",
+        connections,
+        await closedLoop(
+          { port: ports.icap, whole: wholeIcap, request: () => nothing, isRight },
+          connections,
+          seconds * 1000,
+        ),
+      );
+    }
+  } finally {
+    for (const child of children) child.kill();
+    application.server.close();
+    await database.close();
+    await Promise.all([mysql.stop(), vault.stop()]);
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+await run();

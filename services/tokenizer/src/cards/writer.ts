@@ -1,0 +1,149 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { StoreUnavailable } from "../core/errors.ts";
+import type { Database, DatabaseSession, SqlValue } from "../core/ports.ts";
+import { DuplicateEntry } from "../core/ports.ts";
+
+interface Waiting<In, Out> {
+  readonly input: In;
+  readonly rows: number;
+  readonly resolve: (output: Out) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export interface BatchOptions {
+  /** Milliseconds that work waits for more of its kind while other batches are being written. */
+  readonly window: number;
+  readonly mostRows: number;
+  /** Transactions of this writer at the same time. */
+  readonly concurrency: number;
+  /** Inputs that wait at most; more are refused, so that a slow database doesn't fill the memory. */
+  readonly mostWaiting: number;
+}
+
+export const batchDefaults: BatchOptions = { window: 2, mostRows: 400, concurrency: 2, mostWaiting: 5000 };
+
+/** Too much work waits for the database already. Answered as 503 with Retry-After, like every StoreUnavailable. */
+export class WriterOverloaded extends StoreUnavailable {
+  constructor() {
+    super(new Error("too many writes wait"));
+    this.name = "WriterOverloaded";
+  }
+}
+
+/**
+ * Gathers inputs that arrive within a short window and hands them together to `write`, which puts them into one transaction: one
+ * commit, and one wait for the disk, serves them all. An input that comes alone isn't kept waiting.
+ */
+export class BatchWriter<In, Out> {
+  readonly #write: (inputs: readonly In[]) => Promise<readonly Out[]>;
+  readonly #options: BatchOptions;
+  readonly #waiting: Waiting<In, Out>[] = [];
+  #running = 0;
+  #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+
+  /** @param write resolves with one output for each input; when it rejects none of them was written */
+  constructor(write: (inputs: readonly In[]) => Promise<readonly Out[]>, options: Partial<BatchOptions> = {}) {
+    this.#write = write;
+    this.#options = { ...batchDefaults, ...options };
+  }
+
+  add(input: In, rows: number): Promise<Out> {
+    if (this.#waiting.length >= this.#options.mostWaiting) return Promise.reject(new WriterOverloaded());
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ input, rows, resolve, reject });
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#running >= this.#options.concurrency || this.#waiting.length === 0) return;
+    const flush = (): void => {
+      this.#timer = undefined;
+      void this.#flush();
+    };
+    // Nobody else is writing: what arrived in this turn of the event loop goes at once.
+    this.#timer = this.#running === 0 ? setImmediate(flush) : setTimeout(flush, this.#options.window);
+  }
+
+  async #flush(): Promise<void> {
+    const batch = this.#take();
+    if (batch.length === 0) return;
+    this.#running++;
+    this.#schedule();
+    try {
+      await this.#writeBatch(batch);
+    } finally {
+      this.#running--;
+      this.#schedule();
+    }
+  }
+
+  async #writeBatch(batch: readonly Waiting<In, Out>[]): Promise<void> {
+    try {
+      const outputs = await this.#write(batch.map(({ input }) => input));
+      batch.forEach(({ resolve, reject }, index) => {
+        const output = outputs[index];
+        if (output === undefined) reject(new Error("a batch gave no output for an input"));
+        else resolve(output);
+      });
+    } catch (error) {
+      if (batch.length > 1 && isOfOneInput(error)) {
+        // One input that the database refuses must not fail its neighbours.
+        for (const single of batch) await this.#writeBatch([single]);
+        return;
+      }
+      for (const { reject } of batch) reject(error);
+    }
+  }
+
+  #take(): readonly Waiting<In, Out>[] {
+    let count = 0;
+    let rows = 0;
+    for (const waiting of this.#waiting) {
+      if (count > 0 && rows + waiting.rows > this.#options.mostRows) break;
+      count++;
+      rows += waiting.rows;
+    }
+    return this.#waiting.splice(0, count);
+  }
+}
+
+/** Whether an error comes of what one input holds and not of the state of the database. */
+function isOfOneInput(error: unknown): boolean {
+  return !(error instanceof StoreUnavailable) || error.name === "StatementRefused";
+}
+
+/** INSERT of many rows in one statement. */
+export async function insertRows(
+  session: DatabaseSession,
+  table: string,
+  columns: readonly string[],
+  rows: readonly (readonly SqlValue[])[],
+): Promise<void> {
+  if (rows.length === 0) return;
+  const place = `(${columns.map(() => "?").join(",")})`;
+  await session.execute(
+    `INSERT INTO ${table} (${columns.join(", ")}) VALUES ${rows.map(() => place).join(",")}`,
+    rows.flat(),
+  );
+}
+
+/**
+ * Runs a transaction again, at most `tries` times, while a unique index refuses it: another replica wrote the same, or a
+ * random token is taken, and the next run sees or avoids that.
+ */
+export async function untilUnique<T>(
+  database: Database,
+  tries: number,
+  work: (session: DatabaseSession) => Promise<T>,
+): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await database.transaction(work);
+    } catch (error) {
+      if (!(error instanceof DuplicateEntry)) throw error;
+      if (attempt === tries) throw new StoreUnavailable(error);
+      await sleep(attempt);
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/** Why traffic was refused; the label `reason` of the metric tokenshield_refused_total. */
+export type RefusalReason = "store" | "key" | "parse" | "size" | "coding" | "policy";
+
+/**
+ * Traffic that must not go on: nothing of it was forwarded. `status` is the HTTP status for the sender; the message is for
+ * people and holds nothing of the traffic's content.
+ */
+export class Refusal extends Error {
+  readonly reason: RefusalReason;
+  readonly status: number;
+  /** Seconds after which a repeat makes sense, for the header Retry-After. */
+  readonly retryAfter: number | undefined;
+
+  constructor(reason: RefusalReason, status: number, message: string, retryAfter?: number) {
+    super(message);
+    this.name = "Refusal";
+    this.reason = reason;
+    this.status = status;
+    this.retryAfter = retryAfter;
+  }
+}
+
+/** The card store (MySQL) cannot be reached or answers with an error. Answered as 503; the cause stays inside. */
+export class StoreUnavailable extends Error {
+  constructor(cause: unknown) {
+    super("the card store is not available", { cause });
+    this.name = "StoreUnavailable";
+  }
+}
+
+/** The key service (Vault Transit) cannot be reached, refuses, or a key cannot be opened. Answered as 503. */
+export class KeysUnavailable extends Error {
+  constructor(message: string, cause?: unknown) {
+    super(message, { cause });
+    this.name = "KeysUnavailable";
+  }
+}
+
+/** A row's ciphertext does not open under its key, token and tenant: it was changed, or moved to another row. */
+export class CiphertextRejected extends Error {
+  constructor() {
+    super("stored ciphertext does not belong to its token and tenant");
+    this.name = "CiphertextRejected";
+  }
+}
+
+/** A rotation of this type is running already. Answered as 409 ROTATION_IN_PROGRESS. */
+export class RotationInProgress extends Error {
+  readonly rotationId: string;
+
+  constructor(rotationId: string) {
+    super("a key rotation is running already");
+    this.name = "RotationInProgress";
+    this.rotationId = rotationId;
+  }
+}

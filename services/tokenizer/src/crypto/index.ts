@@ -1,0 +1,2 @@
+export { type Binding, keyLength, open, panDigest, seal, secretKey, slotDigest, slotKey } from "./cards.ts";
+export { secureBytes } from "./random.ts";

@@ -1,0 +1,1 @@
+export { DataPlane, type DataPlaneParts, type DataPlanePorts, type DataPlaneSettings } from "./dataplane.ts";

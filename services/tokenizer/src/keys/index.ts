@@ -1,0 +1,3 @@
+export { type DataKeys, type LoadedKey, lockName, useLimit } from "./ring.ts";
+export { KeyStore, type KeyStoreParts } from "./store.ts";
+export { type DataKey, type KeyService, type VaultLogin, type VaultOptions, VaultTransit } from "./vault.ts";

@@ -1,0 +1,2 @@
+export { Service, type ServicePorts } from "./service.ts";
+export { accountSettings, MissingSecret } from "./parts.ts";

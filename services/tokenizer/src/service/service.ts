@@ -1,0 +1,235 @@
+import { readFile } from "node:fs/promises";
+import type { Logger } from "pino";
+import { makeAccounts, sessionKeyFile } from "../accounts/index.ts";
+import { type Api, makeApi, operationIds } from "../api/index.ts";
+import { DataPlane } from "../dataplane/index.ts";
+import { httpOperations } from "../http/index.ts";
+import { icapOperations } from "../icap/index.ts";
+import { VaultTransit } from "../keys/index.ts";
+import { SecretVolume } from "../secrets/index.ts";
+import type { Settings } from "../settings/index.ts";
+import { auditHead, AuditLog, migrate, migrations, MySqlDatabase } from "../storage/index.ts";
+import { currentRequest, Metrics, SecretMetrics } from "../telemetry/index.ts";
+import {
+  accountSettings,
+  type Certificates,
+  databaseLogins,
+  databaseOptions,
+  generationsOf,
+  MissingSecret,
+  planeTls,
+  proxyTest,
+  readCertificates,
+  vaultOptions,
+} from "./parts.ts";
+import { LoginFollower } from "./login-follower.ts";
+import { Periodic } from "./periodic.ts";
+
+/** The ports that the service listens on. */
+export interface ServicePorts {
+  readonly http: number;
+  readonly icap: number;
+  readonly api: number;
+}
+
+const certificateInterval = 10_000;
+const housekeepingInterval = 60_000;
+/** What a stop needs after the last request, for keys, pool and log. */
+const closingTime = 3000;
+const rowsPerRound = 5000;
+/** Tables whose rows have had their time, and the column that says so. */
+const expiring = [
+  ["failure_limits", "expires_at"],
+  ["idempotent_answers", "expires_at"],
+  ["user_sessions", "expires_at"],
+] as const;
+
+/** Files that the metrics name; others that are mounted count as `other`. */
+const mountedFiles = ["db-username", "db-password", "db-url", sessionKeyFile, "admin-secret", "admin-password"];
+
+/** The whole service: mounted secrets, database, keys, three listeners, and what runs beside them. */
+export class Service {
+  readonly ports: ServicePorts;
+  readonly #settings: Settings;
+  readonly #log: Logger;
+  readonly #stack: Opened;
+  readonly #api: Api;
+  readonly #plane: DataPlane;
+
+  private constructor(settings: Settings, log: Logger, stack: Opened, api: Api, plane: DataPlane, ports: ServicePorts) {
+    this.#settings = settings;
+    this.#log = log;
+    this.#stack = stack;
+    this.#api = api;
+    this.#plane = plane;
+    this.ports = ports;
+  }
+
+  /**
+   * Starts everything, or nothing: what was opened before a failure is closed again.
+   *
+   * @throws MissingSecret, StoreUnavailable, KeysUnavailable, SchemaMismatch, AccountError, the system's error for a port or a file
+   */
+  static async start(settings: Settings, log: Logger): Promise<Service> {
+    const stack = new Opened();
+    try {
+      return await Service.#build(settings, log, stack);
+    } catch (error) {
+      await stack.close();
+      throw error;
+    }
+  }
+
+  static async #build(settings: Settings, log: Logger, stack: Opened): Promise<Service> {
+    const now = (): Date => new Date();
+    const metrics = new Metrics({ http: httpOperations, icap: icapOperations, api: operationIds });
+    const clientFiles = settings.PLATFORM_CLIENTS.map(({ name }) => `api-key-${name}`);
+    const secretMetrics = new SecretMetrics(metrics.registry, {
+      tenant: settings.TENANT_ID,
+      provider: settings.SECRETS_PROVIDER,
+      files: [...mountedFiles, ...clientFiles].flatMap((file) => [file, `${file}-previous`]),
+      required: ["db-password", sessionKeyFile, ...clientFiles],
+    });
+    const files = new SecretVolume(
+      {
+        path: settings.SECRETS_MOUNT_PATH,
+        debounce: settings.SECRETS_WATCH_DEBOUNCE_MS,
+        poll: settings.SECRETS_WATCH_POLL_INTERVAL,
+        healthCheck: settings.SECRETS_HEALTH_CHECK_INTERVAL,
+      },
+      log,
+      secretMetrics,
+    );
+    stack.add(() => files.stop("the service stops"));
+    await files.start();
+    const secrets = generationsOf(files);
+    if (secrets(sessionKeyFile).length === 0) throw new MissingSecret(sessionKeyFile);
+
+    const certificates = await readCertificates(settings);
+    const database = await MySqlDatabase.open(await databaseOptions(settings), databaseLogins(files, settings));
+    stack.add(() => database.close());
+    const applied = await migrate(database, migrations);
+    if (applied.length > 0) log.info({ versions: applied }, "the schema was brought up to date");
+
+    const audit = new AuditLog(database, now, () => currentRequest()?.requestId ?? "");
+    const accounts = makeAccounts({ database, audit, secrets, now, ...accountSettings(settings) });
+    await accounts.users.ensureBuiltIn(files.read("admin-password"));
+    const service = new VaultTransit(await vaultOptions(settings));
+    stack.add(() => service.close());
+    const plane = new DataPlane(settings, {
+      database,
+      service,
+      audit,
+      meters: metrics,
+      log,
+      authority: accounts,
+      isTrustedProxy: proxyTest(settings.TRUSTED_PROXIES),
+      tls: certificates === undefined ? undefined : planeTls(settings, certificates),
+      applicationCa: settings.APP_CA_FILE === undefined ? undefined : await readFile(settings.APP_CA_FILE, "utf8"),
+    });
+    const api = makeApi({
+      settings,
+      database,
+      audit,
+      accounts,
+      cards: plane.cards,
+      keys: plane.keys,
+      secrets,
+      metrics,
+      log,
+      now,
+      othersListening: () => plane.listening,
+      tls: certificates,
+    });
+    stack.add(() => plane.stop(Math.max(1000, settings.STOP_TIMEOUT - closingTime)));
+    const { http, icap } = await plane.start();
+    stack.add(() => api.server.close());
+    const ports = { http, icap, api: await api.server.listen(settings.LISTEN_HOST, settings.API_PORT) };
+
+    const login = new LoginFollower(database, files, settings, secretMetrics, log);
+    files.onChange("database login", (batch) => login.changed(batch));
+    for (const work of [
+      new Periodic("database login", settings.SECRETS_WATCH_POLL_INTERVAL, log, () => login.again()),
+      new Periodic("audit anchor", settings.AUDIT_ANCHOR_INTERVAL, log, () => anchor(database, log)),
+      new Periodic("housekeeping", housekeepingInterval, log, () => sweep(database, now())),
+      ...(certificates === undefined ? [] : [followCertificates(settings, certificates, api, plane, log)]),
+    ]) {
+      stack.add(() => work.stop());
+    }
+    return new Service(settings, log, stack, api, plane, ports);
+  }
+
+  /**
+   * Turns not ready, lets running requests end, then closes everything.
+   *
+   * @throws Error if that takes longer than STOP_TIMEOUT
+   */
+  async stop(): Promise<void> {
+    this.#api.readiness.stop();
+    this.#log.info({ plane: this.#plane.listening ? "listening" : "closed" }, "stopping");
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new Error("running work did not end within STOP_TIMEOUT"));
+      }, this.#settings.STOP_TIMEOUT);
+    });
+    try {
+      await Promise.race([this.#stack.close(), late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** What was opened, closed in the reverse order. */
+class Opened {
+  readonly #closers: (() => Promise<void>)[] = [];
+
+  add(close: () => Promise<void>): void {
+    this.#closers.push(close);
+  }
+
+  /** Closes everything, also what comes after one that fails. @throws AggregateError of what failed */
+  async close(): Promise<void> {
+    const failures: unknown[] = [];
+    for (const close of this.#closers.splice(0).reverse()) {
+      await close().catch((error: unknown) => failures.push(error));
+    }
+    if (failures.length > 0) throw new AggregateError(failures, "not everything could be closed");
+  }
+}
+
+/** Writes the head of the audit chain to the log, which is kept elsewhere: a cut at the chain's end shows against it. */
+async function anchor(database: MySqlDatabase, log: Logger): Promise<void> {
+  const { sequence, hash } = await auditHead(database);
+  log.info({ audit_sequence: sequence, audit_hash: hash }, "audit chain");
+}
+
+async function sweep(database: MySqlDatabase, now: Date): Promise<void> {
+  for (const [table, column] of expiring) {
+    await database.execute(`DELETE FROM ${table} WHERE ${column} <= ? LIMIT ?`, [now, rowsPerRound]);
+  }
+}
+
+/** New connections use a renewed certificate from the next look on; open ones stay. */
+function followCertificates(
+  settings: Settings,
+  first: Certificates,
+  api: Api,
+  plane: DataPlane,
+  log: Logger,
+): Periodic {
+  let current = first;
+  return new Periodic("certificates", certificateInterval, log, async () => {
+    const next = await readCertificates(settings);
+    if (
+      next === undefined ||
+      (next.cert.equals(current.cert) && next.key.equals(current.key) && next.ca.equals(current.ca))
+    )
+      return;
+    plane.useCertificate(planeTls(settings, next));
+    api.server.useCertificate(next);
+    current = next;
+    log.info({}, "the listeners use the renewed certificate");
+  });
+}

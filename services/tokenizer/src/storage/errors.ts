@@ -1,0 +1,77 @@
+import { DuplicateEntry } from "../core/ports.ts";
+import { StoreUnavailable } from "../core/errors.ts";
+
+/** What went wrong on the way to the database: a class like `ECONNREFUSED` or `ER_LOCK_DEADLOCK`, without address, user, statement or value. */
+export class DatabaseFault extends Error {
+  readonly errorClass: string;
+
+  constructor(errorClass: string) {
+    super(errorClass);
+    this.name = "DatabaseFault";
+    this.errorClass = errorClass;
+  }
+}
+
+/** The server refused a statement: a defect of the program or of the schema, which no repetition heals. */
+export class StatementRefused extends StoreUnavailable {
+  constructor(cause: DatabaseFault) {
+    super(cause);
+    this.name = "StatementRefused";
+  }
+}
+
+/** Errors of the server that pass with time or with another primary. */
+const passing = new Set([
+  "ER_ACCESS_DENIED_ERROR",
+  "ER_ACCOUNT_HAS_BEEN_LOCKED",
+  "ER_BEFORE_DML_VALIDATION_ERROR",
+  "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
+  "ER_CON_COUNT_ERROR",
+  "ER_DBACCESS_DENIED_ERROR",
+  "ER_DISK_FULL",
+  "ER_LOCK_DEADLOCK",
+  "ER_LOCK_WAIT_TIMEOUT",
+  "ER_OPTION_PREVENTS_STATEMENT",
+  "ER_QUERY_INTERRUPTED",
+  "ER_QUERY_TIMEOUT",
+  "ER_READ_ONLY_MODE",
+  "ER_RUN_HOOK_ERROR",
+  "ER_SERVER_SHUTDOWN",
+  "ER_TOO_MANY_USER_CONNECTIONS",
+  "ER_TRANSACTION_ROLLBACK_DURING_COMMIT",
+]);
+
+/** The store isn't to be had for a reason of this class. */
+export const unavailable = (errorClass: string): StoreUnavailable =>
+  new StoreUnavailable(new DatabaseFault(errorClass));
+
+/** The class of a StoreUnavailable's cause, for logs and readiness. */
+export function errorClassOf(error: unknown): string {
+  if (error instanceof StoreUnavailable) return errorClassOf(error.cause);
+  if (error instanceof DatabaseFault) return error.errorClass;
+  return error instanceof Error ? error.name : typeof error;
+}
+
+/**
+ * Turns whatever the driver threw into StoreUnavailable, StatementRefused or DuplicateEntry. The driver's text is dropped, because
+ * it may hold values. Errors of other parts of the program come back as they are.
+ */
+export function databaseError(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || thrown instanceof StoreUnavailable) return thrown;
+  const { code, sqlMessage } = thrown as Error & { readonly code?: unknown; readonly sqlMessage?: unknown };
+  if (typeof code !== "string") return thrown;
+  if (code === "ER_DUP_ENTRY") {
+    const message = typeof sqlMessage === "string" ? sqlMessage : "";
+    return new DuplicateEntry(/for key '(?:[^'.]*\.)?([A-Za-z0-9_]+)'$/.exec(message)?.[1] ?? "key");
+  }
+  if (code.startsWith("ER_") && !passing.has(code)) return new StatementRefused(new DatabaseFault(code));
+  const driver = /^(ER_|PROTOCOL_|HANDSHAKE_|ERR_|CERT_|UNABLE_|SELF_SIGNED|DEPTH_ZERO|E[A-Z]+$)/.test(code);
+  return driver ? unavailable(code) : thrown;
+}
+
+/** Whether the whole transaction was rolled back in favour of another one, so that it may be repeated at once. */
+export function lostAgainstAnother(error: unknown): boolean {
+  return (
+    error instanceof StoreUnavailable && ["ER_LOCK_DEADLOCK", "ER_LOCK_WAIT_TIMEOUT"].includes(errorClassOf(error))
+  );
+}

@@ -1,0 +1,2 @@
+export { makeSlot, makeToken } from "./make.ts";
+export { isSlot, isToken, tokenMatcher } from "./recognise.ts";

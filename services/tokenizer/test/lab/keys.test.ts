@@ -1,0 +1,275 @@
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Pan } from "../../src/core/pan.ts";
+import { KeysUnavailable, RotationInProgress } from "../../src/core/errors.ts";
+import { madePan } from "../corpus.ts";
+import { caller, makeReplica, type Platform, type Replica, startPlatform, tenant, transitKey } from "./platform.ts";
+import { stopAll } from "./servers.ts";
+
+function pan(seed: number): Pan {
+  const made = Pan.from(madePan("4", 16, seed));
+  assert.ok(made !== undefined);
+  return made;
+}
+
+async function until(what: string, limit: number, probe: () => Promise<boolean>): Promise<void> {
+  const end = performance.now() + limit;
+  while (!(await probe())) {
+    if (performance.now() > end) throw new Error(`not within ${limit} ms: ${what}`);
+    await sleep(50);
+  }
+}
+
+describe("keys", function () {
+  let platform: Platform;
+  const replicas: Replica[] = [];
+
+  async function replica(how?: Parameters<typeof makeReplica>[1]): Promise<Replica> {
+    const made = await makeReplica(platform, how);
+    replicas.push(made);
+    return made;
+  }
+
+  before(async function () {
+    platform = await startPlatform(this);
+  });
+
+  afterEach(async () => {
+    await Promise.all(replicas.splice(0).map((one) => one.stop()));
+  });
+
+  after(async () => {
+    await stopAll(platform);
+  });
+
+  it("are made once, by one of five replicas that start together (defect 37)", async () => {
+    const five = await Promise.all(Array.from({ length: 5 }, () => replica()));
+    await Promise.all(five.map(({ keys }) => keys.start()));
+    const rows = await platform.database.query(
+      "SELECT key_type, COUNT(*) AS total FROM encryption_keys GROUP BY key_type",
+    );
+    assert.deepEqual(rows.map((row) => [row["key_type"], row["total"]]).sort(), [
+      ["DEK", 1],
+      ["HMAC", 1],
+      ["KEK", 1],
+    ]);
+    const digests = new Set(five.map(({ keys }) => keys.dataKeys.digestKey().key.export().toString("hex")));
+    assert.equal(digests.size, 1);
+  });
+
+  it("lie in the database only wrapped (defect 33)", async () => {
+    const one = await replica();
+    await one.keys.start();
+    const { key } = await one.keys.dataKeys.forEncryption(1);
+    const rows = await platform.database.query("SELECT * FROM encryption_keys");
+    const text = JSON.stringify(rows);
+    for (const form of ["hex", "base64", "base64url"] as const) assert.ok(!text.includes(key.export().toString(form)));
+    assert.deepEqual(
+      rows.filter((row) => row["key_type"] === "KEK").map((row) => row["encrypted_key"]),
+      [null],
+    );
+  });
+
+  it("must be there for a start: without the key service the store refuses (defects 34, 35)", async () => {
+    const one = await replica();
+    platform.vault.pause();
+    try {
+      await assert.rejects(one.keys.start(), KeysUnavailable);
+      assert.equal(one.keys.loaded(), false);
+      await assert.rejects(one.cards.tokenize([{ pan: pan(1) }], caller), KeysUnavailable);
+    } finally {
+      platform.vault.resume();
+    }
+    await one.keys.start();
+    assert.equal(one.keys.loaded(), true);
+  });
+
+  it("are all wrapped anew after a rotation of the KEK, and every card opens after a restart (defect 32)", async () => {
+    const [one, two] = await Promise.all([replica(), replica()]);
+    await one.keys.start();
+    await two.keys.start();
+    const [stored] = await one.cards.tokenize([{ pan: pan(2) }], caller);
+    assert.ok(stored !== undefined);
+    const request = one.keys.requestRotation(
+      { keyType: "KEK", reencrypt: "no", mode: "rotate", initiatedBy: "usr_1" },
+      10_000,
+    );
+    await sleep(300);
+    await assert.rejects(
+      two.keys.requestRotation({ keyType: "DEK", reencrypt: "no", mode: "rotate", initiatedBy: "usr_1" }, 0),
+      RotationInProgress,
+    );
+    await platform.vaultAsRoot("POST", `transit/keys/${transitKey}/rotate`);
+    const outcome = await request;
+    assert.equal(outcome.status, "completed");
+    assert.deepEqual(outcome.rotatedKeys, ["KEK"]);
+    assert.equal(outcome.deksRewrapped, 2);
+    const { kek, dek } = await one.keys.status();
+    assert.equal(kek.version, 2);
+    assert.equal(kek.wrappedDeks, 2);
+    assert.equal(dek.kekVersion, 2);
+    await platform.vaultAsRoot("POST", `transit/keys/${transitKey}/config`, { min_decryption_version: 2 });
+    const fresh = await replica();
+    await fresh.keys.start();
+    const [card] = await fresh.cards.reveal([stored.token], caller, "test");
+    assert.equal(card?.pan.digits(), pan(2).digits());
+  });
+
+  it("answer a rotation that nobody carries out as pending, and later as failed", async () => {
+    const one = await replica({ keys: { requestLife: 1000 } });
+    await one.keys.start();
+    const outcome = await one.keys.requestRotation(
+      { keyType: "KEK", reencrypt: "no", mode: "rotate", initiatedBy: "usr_1" },
+      100,
+    );
+    assert.equal(outcome.status, "pending");
+    assert.deepEqual(outcome.rotatedKeys, []);
+    await until("the request fails", 5000, async () => (await one.keys.rotations(1)).rotations[0]?.status === "failed");
+  });
+
+  it("learn of another replica's new DEK within 5 s, and encrypt old rows anew with counts (defects 37, 38)", async () => {
+    const [one, two] = await Promise.all([
+      replica({ keys: { interval: 2000 } }),
+      replica({ keys: { interval: 2000 } }),
+    ]);
+    await one.keys.start();
+    await two.keys.start();
+    const before = await one.cards.tokenize(
+      Array.from({ length: 450 }, (_, index) => ({ pan: pan(1000 + index), cardHolder: "Jane" })),
+      caller,
+    );
+    const outcome = await one.keys.requestRotation(
+      { keyType: "DEK", reencrypt: "background", mode: "rotate", initiatedBy: "usr_1" },
+      0,
+    );
+    assert.equal(outcome.status, "completed");
+    assert.equal(outcome.reencryption, "running");
+    const started = performance.now();
+    const fresh = outcome.newKeys[0]?.keyId;
+    await until(
+      "the other replica uses the new key",
+      5000,
+      async () => (await two.keys.dataKeys.forEncryption(1)).keyId === fresh,
+    );
+    assert.ok(performance.now() - started < 5000);
+    await until(
+      "the rows are moved",
+      30_000,
+      async () => (await one.keys.rotations(1)).rotations[0]?.status === "completed",
+    );
+    const rotation = (await one.keys.rotations(1)).rotations[0];
+    assert.ok((rotation?.cardsTotal ?? 0) >= 450);
+    assert.equal(rotation?.cardsRotated, rotation?.cardsTotal);
+    const rows = await platform.database.query("SELECT DISTINCT encryption_key_id AS id FROM credit_cards");
+    assert.deepEqual(
+      rows.map((row) => row["id"]),
+      [fresh],
+    );
+    const cards = await two.cards.reveal(
+      before.slice(0, 100).map(({ token }) => token),
+      caller,
+      "test",
+    );
+    cards.forEach((card, index) => {
+      assert.equal(card?.pan.digits(), pan(1000 + index).digits());
+    });
+  }).timeout(60_000);
+
+  it("rotate under load with no failed request, and every old token reveals", async () => {
+    const [one, two] = await Promise.all([replica(), replica()]);
+    await one.keys.start();
+    await two.keys.start();
+    const stored = new Map<string, string>();
+    let failed = 0;
+    const stop = new AbortController();
+    const load = [one, two].flatMap(({ cards }, number) =>
+      Array.from({ length: 4 }, async (_, worker) => {
+        for (let index = 0; !stop.signal.aborted; index++) {
+          const card = pan(number * 1_000_000 + worker * 100_000 + index);
+          try {
+            const [made] = await cards.tokenize([{ pan: card }], caller);
+            if (made !== undefined) stored.set(made.token, card.digits());
+            const [shown] = await cards.reveal([made?.token ?? ""], caller, "load");
+            if (shown?.pan.digits() !== card.digits()) failed++;
+          } catch {
+            failed++;
+          }
+        }
+      }),
+    );
+    await sleep(300);
+    await one.keys.requestRotation(
+      { keyType: "DEK", reencrypt: "background", mode: "rotate", initiatedBy: "usr_1" },
+      0,
+    );
+    await until(
+      "the rows are moved",
+      60_000,
+      async () => (await one.keys.rotations(1)).rotations[0]?.status === "completed",
+    );
+    const request = two.keys.requestRotation(
+      { keyType: "both", reencrypt: "background", mode: "rotate", initiatedBy: "usr_1" },
+      10_000,
+    );
+    await sleep(200);
+    await platform.vaultAsRoot("POST", `transit/keys/${transitKey}/rotate`);
+    assert.equal((await request).status, "completed");
+    await until(
+      "the rows are moved again",
+      60_000,
+      async () => (await one.keys.rotations(1)).rotations[0]?.status === "completed",
+    );
+    stop.abort();
+    await Promise.all(load);
+    assert.equal(failed, 0);
+    assert.ok(stored.size > 500);
+    const fresh = await replica();
+    await fresh.keys.start();
+    const tokens = [...stored.keys()];
+    for (let at = 0; at < tokens.length; at += 100) {
+      const part = tokens.slice(at, at + 100);
+      const cards = await fresh.cards.reveal(part, caller, "check");
+      cards.forEach((card, index) => {
+        assert.equal(card?.pan.digits(), stored.get(part[index] ?? ""));
+      });
+    }
+  }).timeout(180_000);
+
+  it("are replaced when their uses are spent, once by two replicas", async () => {
+    const uses = { limit: 50, block: 10 };
+    const [one, two] = await Promise.all([replica({ keys: { uses } }), replica({ keys: { uses } })]);
+    await one.keys.start();
+    await two.keys.start();
+    const first = await one.keys.requestRotation(
+      { keyType: "DEK", reencrypt: "no", mode: "rotate", initiatedBy: "usr_1" },
+      0,
+    );
+    await until(
+      "both use it",
+      5000,
+      async () => (await two.keys.dataKeys.forEncryption(1)).keyId === first.newKeys[0]?.keyId,
+    );
+    const used = new Map<string, number>();
+    for (let index = 0; index < 60; index++) {
+      for (const { keys } of [one, two]) {
+        const { keyId } = await keys.dataKeys.forEncryption(1);
+        used.set(keyId, (used.get(keyId) ?? 0) + 1);
+      }
+    }
+    assert.ok(
+      [...used.values()].every((count) => count <= uses.limit),
+      JSON.stringify([...used.values()]),
+    );
+    assert.ok(used.size >= 3);
+  });
+
+  it("can't be moved between tenants: another tenant's store does not open a card", async () => {
+    const one = await replica();
+    await one.keys.start();
+    const [stored] = await one.cards.tokenize([{ pan: pan(3) }], caller);
+    const other = await replica({ cards: { tenant: `${tenant}-2` } });
+    await other.keys.start();
+    assert.deepEqual(await other.cards.reveal([stored?.token ?? ""], caller, "test"), [undefined]);
+    assert.ok(other.records.lines.some((line) => line.includes("does not open")));
+  });
+});

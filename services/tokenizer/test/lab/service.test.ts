@@ -1,0 +1,289 @@
+import assert from "node:assert/strict";
+import { connect } from "node:tls";
+import { setTimeout as sleep } from "node:timers/promises";
+import { dump } from "./dump.ts";
+import { stopAll } from "./servers.ts";
+import { type Ended, ServiceProcess } from "./service-process.ts";
+import { login, type Platform, startPlatform } from "./platform.ts";
+
+const visa = "4111111111111111";
+const mastercard = "5555555555554444";
+const cvv = "cvv-7391";
+
+describe("the service as a process", function () {
+  let platform: Platform;
+  const processes: ServiceProcess[] = [];
+
+  const prepare = async (environment?: NodeJS.ProcessEnv): Promise<ServiceProcess> => {
+    const made = await ServiceProcess.prepare(platform, environment);
+    processes.push(made);
+    return made;
+  };
+  const refused = async (service: ServiceProcess): Promise<Ended> => {
+    const ended = await service.start();
+    assert.ok(ended !== "ready", "it must not start");
+    return ended;
+  };
+  /** Makes an operator who may reveal; gives the header of the session. */
+  const operator = async (service: ServiceProcess, username: string): Promise<Record<string, string>> => {
+    const password = "Some-Password-1";
+    const body = {
+      username,
+      email: `${username}@example.com`,
+      password,
+      role: "operator",
+      permissions: ["tokens.reveal"],
+    };
+    const made = await service.call("POST", "/api/v1/users", body, {
+      "x-admin-secret": "emergency-secret-of-the-process",
+    });
+    assert.equal(made.status, 201, made.text);
+    const opened = await service.call("POST", "/api/v1/auth/login", { username, password });
+    return { authorization: `Bearer ${(JSON.parse(opened.text) as { session_id: string }).session_id}` };
+  };
+  const store = (
+    service: ServiceProcess,
+    headers: Record<string, string>,
+    number = visa,
+  ): ReturnType<ServiceProcess["call"]> =>
+    service.call("POST", "/api/v1/tokenize", { items: [{ card_number: number, card_holder: "Jane Doe" }] }, headers);
+  const tokenOf = (text: string): string =>
+    (JSON.parse(text) as { results: readonly { token: string }[] }).results[0]?.token ?? "";
+
+  before(async function () {
+    platform = await startPlatform(this);
+  });
+
+  afterEach(async () => {
+    for (const service of processes.splice(0)) await service.remove();
+    // Back to the password that every test begins with.
+    await platform.asRoot(`ALTER USER ${login.user}@'127.0.0.1' IDENTIFIED BY '${login.password}'`);
+  });
+
+  after(() => stopAll(platform));
+
+  it("doesn't start with wrong settings, and names them all", async () => {
+    const ended = await refused(
+      await prepare({ TENANT_ID: "", TOKEN_FORMAT: "fpe", LISTEN_HOST: "0.0.0.0", TLS_MODE: "off" }),
+    );
+    assert.equal(ended.status, 2);
+    for (const name of ["TENANT_ID", "TOKEN_FORMAT"]) assert.match(ended.output, new RegExp(name));
+  });
+
+  it("35, 53: doesn't start without its mounted secrets", async () => {
+    const service = await prepare();
+    service.mount({ "db-username": login.user, "db-password": login.password });
+    const ended = await refused(service);
+    assert.equal(ended.status, 1);
+    assert.match(ended.output, /jwt-secret/);
+  });
+
+  it("34: doesn't start when its key cannot be used, and falls back to nothing", async () => {
+    const ended = await refused(await prepare({ VAULT_TRANSIT_KEY: "of-somebody-else" }));
+    assert.equal(ended.status, 1);
+    assert.match(ended.output, /KeysUnavailable/);
+    assert.doesNotMatch(ended.output, /"msg":"ready"/);
+  });
+
+  it("doesn't start when the database refuses its login", async () => {
+    const service = await prepare();
+    service.mount({ "db-username": login.user, "db-password": "wrong-Password-1", "jwt-secret": "x".repeat(32) });
+    const ended = await refused(service);
+    assert.equal(ended.status, 1);
+    assert.match(ended.output, /ER_ACCESS_DENIED_ERROR/);
+    assert.doesNotMatch(ended.output, /wrong-Password-1/);
+  });
+
+  it("starts on the password of the grace period when the newer one isn't valid yet", async () => {
+    const service = await prepare();
+    service.mount({
+      "db-username": login.user,
+      "db-password": "not-yet-Valid-1",
+      "db-password-previous": login.password,
+      "jwt-secret": "x".repeat(32),
+    });
+    assert.equal(await service.start(), "ready");
+  });
+
+  it("52: turns not ready at SIGTERM, ends what runs, and exits with 0", async () => {
+    const service = await prepare();
+    assert.equal(await service.start(), "ready");
+    assert.equal((await service.call("GET", "/health/ready")).status, 200);
+    const running = service.call("POST", "/api/v1/auth/login", { username: "admin", password: "Bootstrap-Secret-1" });
+    await sleep(20);
+    const started = performance.now();
+    const ended = await service.end("SIGTERM");
+    assert.equal((await running).status, 200, "the login that ran was answered");
+    assert.equal(ended.status, 0, ended.output);
+    assert.ok(performance.now() - started < 8000);
+  });
+
+  it("30: takes no connection without TLS, and on the card ports none without a certificate", async () => {
+    const service = await prepare();
+    assert.equal(await service.start(), "ready");
+    for (const port of Object.values(service.ports)) await assert.rejects(fetch(`http://127.0.0.1:${port}/`));
+    const stranger = (port: number): Promise<string> =>
+      new Promise((resolve) => {
+        const socket = connect(
+          { port, host: "127.0.0.1", ca: service.authority.certificate, servername: "localhost" },
+          () => {
+            socket.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+          },
+        );
+        socket.once("data", () => {
+          resolve("answered");
+          socket.destroy();
+        });
+        socket.once("error", (error: NodeJS.ErrnoException) => {
+          resolve(error.code ?? "error");
+        });
+        socket.once("close", () => {
+          resolve("closed");
+        });
+      });
+    assert.notEqual(await stranger(service.ports.http), "answered");
+    assert.notEqual(await stranger(service.ports.icap), "answered");
+  });
+
+  it("uses a renewed certificate without a restart", async function () {
+    this.timeout(60_000);
+    const service = await prepare();
+    assert.equal(await service.start(), "ready");
+    service.renewCertificate();
+    const end = performance.now() + 30_000;
+    while (!service.output.includes("renewed certificate")) {
+      assert.ok(performance.now() < end, service.output);
+      await sleep(200);
+    }
+    assert.equal((await service.call("GET", "/health/ready")).status, 200);
+  });
+
+  it("53: follows the rotation of its database password under load, without a failed request", async function () {
+    this.timeout(60_000);
+    const service = await prepare();
+    assert.equal(await service.start(), "ready");
+    const session = await operator(service, "rotation");
+    const next = "rotated-Password-2";
+    const statuses: number[] = [];
+    const load = { goes: true };
+    const workers = Array.from({ length: 4 }, async () => {
+      while (load.goes) statuses.push((await store(service, session)).status);
+    });
+    await platform.asRoot(`ALTER USER ${login.user}@'127.0.0.1' IDENTIFIED BY '${next}' RETAIN CURRENT PASSWORD`);
+    service.mount({
+      "db-username": login.user,
+      "db-password": next,
+      "db-password-previous": login.password,
+      "jwt-secret": "signing-key-of-the-process-1",
+    });
+    const end = performance.now() + 20_000;
+    while (!service.output.includes("follows the mounted secret")) {
+      assert.ok(performance.now() < end, service.output.slice(-2000));
+      await sleep(100);
+    }
+    await sleep(500);
+    await platform.asRoot(`ALTER USER ${login.user}@'127.0.0.1' DISCARD OLD PASSWORD`);
+    await sleep(500);
+    load.goes = false;
+    await Promise.all(workers);
+    assert.ok(statuses.length > 20);
+    assert.deepEqual([...new Set(statuses)], [200]);
+    const metrics = (await service.call("GET", "/metrics")).text;
+    assert.match(metrics, /^secret_rotation_total\{tenant_id="acme",secret_key="db-password",result="success"\} 1$/m);
+  });
+
+  it("loses no acknowledged token when it is killed under load", async function () {
+    this.timeout(60_000);
+    const service = await prepare();
+    assert.equal(await service.start(), "ready");
+    const session = await operator(service, "crash");
+    const acknowledged: string[] = [];
+    const workers = Array.from({ length: 8 }, async () => {
+      for (;;) {
+        const got = await store(service, session).catch(() => undefined);
+        if (got === undefined) return;
+        if (got.status === 200) acknowledged.push(tokenOf(got.text));
+      }
+    });
+    await sleep(1500);
+    await service.end("SIGKILL");
+    await Promise.all(workers);
+    assert.ok(acknowledged.length > 50, `${acknowledged.length} tokens`);
+    const again = await prepare();
+    assert.equal(await again.start(), "ready");
+    for (let at = 0; at < acknowledged.length; at += 100) {
+      const tokens = acknowledged.slice(at, at + 100);
+      const got = await again.call("POST", "/api/v1/detokenize", { tokens, purpose: "after the crash" }, session);
+      assert.equal((JSON.parse(got.text) as { failed: number }).failed, 0, got.text.slice(0, 300));
+    }
+  });
+
+  it("leaves no card number, password, key or session in logs, metrics, errors or tables", async () => {
+    const service = await prepare({ LOG_LEVEL: "trace" });
+    assert.equal(await service.start(), "ready");
+    const session = await operator(service, "leaks");
+    const answers = [
+      await store(service, session, visa),
+      await store(service, session, mastercard),
+      await store(service, session, "4111111111111112"),
+      await service.call("POST", "/api/v1/tokenize", { items: visa, note: cvv }, session),
+      await service.call("POST", "/api/v1/auth/login", { username: visa, password: "Secret-Login-9" }),
+      await service.call("GET", `/api/v1/tokens/${visa}?q=${mastercard}`, undefined, {
+        ...session,
+        "x-request-id": visa,
+        "user-agent": visa,
+      }),
+      await service.call("POST", "/api/v1/detokenize", { tokens: [visa], purpose: `about ${visa}` }, session),
+      await service.call(
+        "POST",
+        "/api/v1/detokenize",
+        { tokens: [visa, `tok_${visa}`], purpose: "leak test" },
+        session,
+      ),
+      await service.call(
+        "POST",
+        "/api/v1/cards/import",
+        { format: "json", data: Buffer.from(`[${visa}`).toString("base64") },
+        session,
+      ),
+      await service.call("POST", "/api/v1/tokens/search", { external_id: visa, last_four: visa }, session),
+    ];
+    const token = tokenOf(answers[0]?.text ?? "");
+    const revealed = await service.call(
+      "POST",
+      "/api/v1/detokenize",
+      { tokens: [token], purpose: "leak test" },
+      session,
+    );
+    assert.match(revealed.text, new RegExp(visa), "the reveal itself works");
+    const metrics = (await service.call("GET", "/metrics")).text;
+    const tables = await dump(platform.database);
+    const secrets = [
+      visa,
+      mastercard,
+      "4111111111111112",
+      cvv,
+      "Some-Password-1",
+      "Secret-Login-9",
+      "Bootstrap-Secret-1",
+      login.password,
+    ];
+    const keys = [
+      "emergency-secret-of-the-process",
+      "signing-key-of-the-process-1",
+      (session["authorization"] ?? "").slice(7),
+      "Jane Doe",
+    ];
+    const places = { answers: answers.map(({ text }) => text).join("\n"), log: service.output, metrics, tables };
+    for (const [place, text] of Object.entries(places)) {
+      for (const secret of [...secrets, ...keys]) {
+        assert.ok(!text.includes(secret), `${place} holds ${secret}`);
+        if (place === "tables")
+          assert.ok(!text.includes(Buffer.from(secret).toString("hex")), `${place} holds ${secret} in bytes`);
+      }
+    }
+    assert.ok(!metrics.includes(token) && !service.output.includes(token), "tokens are in no log and no metric");
+    assert.match(service.output, /"operation":"tokenizeBulk"/);
+    assert.doesNotMatch(service.output, /\/api\/v1\/tokens\//, "no path in the log");
+  });
+});

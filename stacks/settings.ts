@@ -1,0 +1,188 @@
+import { readFileSync } from "node:fs";
+import { resolve } from "node:path";
+import * as pulumi from "@pulumi/pulumi";
+import { problemsOf, SettingsError, settingsPath, shown, valueAt } from "./settings-error";
+import { type Settings, settingsSchema, settingsShape, type TenantSettings } from "./settings-schema";
+
+export { SettingsError, type SettingsProblem } from "./settings-error";
+export type { AddonSettings, Settings, TenantSettings } from "./settings-schema";
+
+const keys = Object.keys(settingsShape) as (keyof Settings)[];
+
+/**
+ * Checks raw settings and fills in defaults.
+ * @param raw what a stack's file says, by key without its `tokenshield:` prefix
+ * @returns the settings, frozen all the way down
+ * @throws SettingsError with everything that is wrong
+ */
+export function parseSettings(raw: unknown): Settings {
+  const whole = settingsSchema.safeParse(raw);
+  const problems = whole.success ? [] : problemsOf(whole.error.issues, raw);
+  for (const rule of rules) {
+    for (const [path, expected] of rule(soundParts(raw))) {
+      problems.push({ path: settingsPath(path), expected, given: shown(valueAt(raw, path)) });
+    }
+  }
+  if (!whole.success || problems.length > 0) throw new SettingsError(problems);
+  return frozen(whole.data);
+}
+
+/** The parts of raw settings that are sound by themselves, so that rules between parts speak even where others are wrong. */
+type SoundParts = Partial<Omit<Settings, "tenants">> & { readonly tenants: readonly (TenantSettings | undefined)[] };
+
+function soundParts(raw: unknown): SoundParts {
+  const parts: Record<string, unknown> = {};
+  for (const key of keys.filter((name) => name !== "tenants")) {
+    const part = settingsShape[key].safeParse(valueAt(raw, [key]));
+    if (part.success) parts[key] = part.data;
+  }
+  const tenants = valueAt(raw, ["tenants"]);
+  const schema = settingsShape.tenants.unwrap().element;
+  const sound = Array.isArray(tenants) ? tenants.map((tenant) => schema.safeParse(tenant).data) : [];
+  return { ...(parts as Partial<Settings>), tenants: sound };
+}
+
+type Finding = readonly [path: (string | number)[], expected: string];
+
+/** The rules between parts. */
+const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
+  function* namesAreUnique({ environment, tenants }) {
+    for (const [index, tenant] of tenants.entries()) {
+      if (tenant === undefined) continue;
+      const earlier = tenants.slice(0, index).filter((other) => other !== undefined);
+      if (earlier.some(({ name }) => name === tenant.name)) yield [["tenants", index, "name"], "a name of its own"];
+      else if (
+        environment !== undefined &&
+        earlier.some((other) => namespaceOf(environment, other) === namespaceOf(environment, tenant))
+      ) {
+        yield [["tenants", index, "namespace"], "a namespace of its own"];
+      }
+    }
+  },
+  function* onlyTheOwnerInstalls({ cluster, addons }) {
+    if (cluster === undefined || addons === undefined || cluster.owner === "this") return;
+    for (const [name, { mode }] of Object.entries(addons)) {
+      if (mode === "managed") yield [["addons", name, "mode"], '"existing" or "none", as cluster.owner is "existing"'];
+    }
+  },
+  function* addonsServeTheTenants({ addons, tenants }) {
+    if (addons === undefined) return;
+    for (const name of ["secretsStoreCsiDriver", "vaultCsiProvider"] as const) {
+      if (addons[name].mode === "none" && tenants.length > 0) {
+        yield [["addons", name, "mode"], '"managed" or "existing", as tenants get their secrets through it'];
+      }
+    }
+    for (const [index, tenant] of tenants.entries()) {
+      if (tenant === undefined) continue;
+      if (tenant.spec.tokenizer.autoscaling.enabled && addons.metricsServer.mode === "none") {
+        const path = ["tenants", index, "spec", "tokenizer", "autoscaling", "enabled"];
+        yield [path, "false, as addons.metricsServer.mode is none"];
+      }
+    }
+  },
+  function* replicasStayInBounds({ autoscaling, tenants }) {
+    if (autoscaling === undefined) return;
+    for (const [index, tenant] of tenants.entries()) {
+      if (tenant === undefined) continue;
+      const { tokenizer, proxies } = tenant.spec;
+      const counts = [
+        { path: ["tokenizer", "replicas"], count: tokenizer.replicas },
+        { path: ["proxies", "inbound", "replicas"], count: proxies.inbound.replicas },
+        { path: ["proxies", "outbound", "replicas"], count: proxies.outbound.replicas },
+      ];
+      if (tokenizer.autoscaling.enabled) {
+        counts.push({ path: ["tokenizer", "autoscaling", "maxReplicas"], count: tokenizer.autoscaling.maxReplicas });
+      }
+      for (const { path, count } of counts) {
+        if (count > autoscaling.maxReplicas) {
+          yield [["tenants", index, "spec", ...path], `at most autoscaling.maxReplicas, ${autoscaling.maxReplicas}`];
+        }
+      }
+    }
+  },
+  function* imagesHaveDigests({ registry, safety }) {
+    if (registry === undefined || safety === undefined || !safety.imagesByDigest) return;
+    for (const [name, reference] of Object.entries(registry.references)) {
+      if (!reference.includes("@sha256:")) {
+        yield [["registry", "references", name], "a reference with @sha256:…, as safety.imagesByDigest is true"];
+      }
+    }
+  },
+  function* auroraNeedsAws({ database, cloud }) {
+    if (database?.kind === "aurora" && cloud?.provider !== "aws") {
+      yield [["database", "kind"], '"group" or "external", as cloud.provider isn\'t "aws"'];
+    }
+  },
+  function* requestsNameTenants({ rotation, tenants }) {
+    for (const key of Object.keys(rotation?.requests ?? {})) {
+      const [name] = key.split("/");
+      if (tenants.every((tenant) => tenant !== undefined && tenant.name !== name)) {
+        yield [["rotation", "requests", key], "a request of a tenant of this stack"];
+      }
+    }
+  },
+];
+
+/** The namespace of a tenant. */
+export function namespaceOf(environment: string, tenant: Pick<TenantSettings, "name" | "namespace">): string {
+  return tenant.namespace ?? `tokenshield-${environment}-${tenant.name}`;
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value === "object" && value !== null) {
+    Object.values(value).forEach(frozen);
+    Object.freeze(value);
+  }
+  return value;
+}
+
+/**
+ * Reads the settings of the stack that is being deployed: the only place where configuration is read.
+ * @throws SettingsError with everything that is wrong, settings that don't exist included
+ */
+export function readSettings(): Settings {
+  const prefix = `${pulumi.getProject()}:`;
+  const configured = Object.entries(pulumi.runtime.allConfig()).filter(([key]) => key.startsWith(prefix));
+  const raw = Object.fromEntries(
+    configured.map(([key, text]) => {
+      const name = key.slice(prefix.length);
+      return [name, name === "environment" ? text : parsed(text)];
+    }),
+  );
+  return parseSettings(withReferences(raw, (path) => readFileSync(resolve(pulumi.getRootDirectory(), path), "utf8")));
+}
+
+/** Objects and lists arrive as JSON. A text that is none stays a text, which the schema then refuses at its path. */
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+/**
+ * Takes in the image references that `registry.referencesFile` names.
+ * @param raw raw settings
+ * @param read reads a file whose path begins at the project's root
+ * @returns raw settings with those references; the settings' own come first
+ * @throws SettingsError where the file can't be read or is no JSON object
+ */
+export function withReferences(raw: unknown, read: (path: string) => string): unknown {
+  const file = valueAt(raw, ["registry", "referencesFile"]);
+  if (typeof file !== "string") return raw;
+  let listed: unknown;
+  try {
+    listed = JSON.parse(read(file));
+  } catch (error) {
+    const given = `${shown(file)} (${error instanceof Error ? error.message : "no file"})`;
+    throw new SettingsError([{ path: "registry.referencesFile", expected: "a JSON file that can be read", given }]);
+  }
+  const own = valueAt(raw, ["registry", "references"]);
+  const references = { ...asRecord(listed), ...asRecord(own) };
+  return { ...asRecord(raw), registry: { ...asRecord(valueAt(raw, ["registry"])), references } };
+}
+
+function asRecord(value: unknown): Record<string, unknown> {
+  return typeof value === "object" && value !== null ? (value as Record<string, unknown>) : {};
+}

@@ -1,0 +1,41 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parse } from "yaml";
+import { withReferences } from "../../bin/stacks/settings.js";
+
+const root = join(import.meta.dirname, "../..");
+
+/** The stacks of the project. */
+export const stackNames = ["lab", "dev", "staging", "production"] as const;
+
+/** One of `stackNames`. */
+export type StackName = (typeof stackNames)[number];
+
+/** What a lab that is up writes of its images, as far as settings need it. */
+const labImages = { vault: "lab.tokenshield.internal/vault:0123456789abcdef" };
+
+/** The raw settings of a stack's file, by key without the project's prefix, and with the lab's images. */
+export function rawSettings(stack: StackName): Record<string, unknown> {
+  const text = readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8");
+  const { config } = parse(text) as { config: Record<string, unknown> };
+  const raw = Object.entries(config).map(([key, value]) => [key.replace(/^tokenshield:/, ""), value] as const);
+  return withReferences(Object.fromEntries(raw), () => JSON.stringify(labImages)) as Record<string, unknown>;
+}
+
+/** One declared key of `Pulumi.yaml`. */
+export interface Declaration {
+  readonly type: string;
+  readonly description: string;
+  readonly default?: unknown;
+  readonly items?: { readonly type: string };
+}
+
+/** The keys that `Pulumi.yaml` declares. */
+export function declaredKeys(): Record<string, Declaration> {
+  return (parse(readFileSync(join(root, "Pulumi.yaml"), "utf8")) as { config: Record<string, Declaration> }).config;
+}
+
+/** A page of the docs. */
+export function page(name: string): string {
+  return readFileSync(join(root, "docs", name), "utf8");
+}

@@ -1,0 +1,8 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { settingsPage } from "../bin/stacks/settings-page.js";
+
+/** Writes the pages that are generated: `npm run docs`. */
+const docs = join(import.meta.dirname, "..", "docs");
+mkdirSync(docs, { recursive: true });
+writeFileSync(join(docs, "settings.md"), settingsPage());

@@ -1,0 +1,100 @@
+import { spawn } from "node:child_process";
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { type Group, groups, type Step } from "./groups.ts";
+import type { Counts } from "./reporter.ts";
+
+const root = dirname(import.meta.dirname);
+const all = groups((path) => existsSync(join(root, path)));
+
+const help = `usage: npm test [-- GROUP…] [-- --grep TEXT]
+
+Runs the groups in this order and stops at the first that fails:
+${all.map(({ name, about }) => `  ${name.padEnd(10)}${about}`).join("\n")}
+
+  --grep TEXT   only the tests whose title contains TEXT
+
+Ends with one line: N passed, N failed, N skipped.
+`;
+
+/** Runs a program of the project to its end. Rejects if it cannot be started. Returns its exit status (128 + signal if killed). */
+function run(command: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<number> {
+  const [name, ...rest] = command;
+  if (name === undefined) throw new Error("an empty command");
+  return new Promise((resolve, reject) => {
+    const path = `${join(root, "node_modules/.bin")}:${process.env["PATH"] ?? ""}`;
+    const child = spawn(name, rest, {
+      cwd: root,
+      stdio: "inherit",
+      env: { ...process.env, PATH: path, ...environment },
+    });
+    child.once("error", reject);
+    child.once("exit", (code) => {
+      resolve(code ?? 128);
+    });
+  });
+}
+
+async function mocha(step: Step & { kind: "mocha" }, grep: string | undefined): Promise<Counts> {
+  const files = globSync([...step.files], { cwd: root, exclude: ["**/node_modules/**"] }).sort();
+  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0 };
+  const folder = mkdtempSync(join(tmpdir(), "tokenshield-test-"));
+  try {
+    const counts = join(folder, "counts.json");
+    const options = ["--reporter", "test/reporter.ts", "--timeout", step.timeout.toString(), "--forbid-only"];
+    if (step.hooks !== undefined) options.push("--require", step.hooks);
+    if (grep !== undefined) options.push("--fgrep", grep);
+    const status = await run(["mocha", ...options, ...files], { TOKENSHIELD_TEST_COUNTS: counts });
+    if (!existsSync(counts)) return { passed: 0, failed: 1, skipped: 0 };
+    const counted = JSON.parse(readFileSync(counts, "utf8")) as Counts;
+    return status !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+async function check(step: Step & { kind: "check" }): Promise<Counts> {
+  const status = await run(step.command);
+  process.stdout.write(`  ${status === 0 ? "ok" : "FAILED"}  ${step.title}\n`);
+  return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
+}
+
+/** Runs every step of a group, the later ones too when one fails, so that one run shows all that is wrong in it. */
+async function runGroup(group: Group, grep: string | undefined, total: Counts): Promise<boolean> {
+  const started = performance.now();
+  process.stdout.write(`\n== ${group.name}: ${group.about}\n`);
+  let failed = 0;
+  for (const step of group.steps) {
+    const counts = step.kind === "check" ? await check(step) : await mocha(step, grep);
+    total.passed += counts.passed;
+    total.failed += counts.failed;
+    total.skipped += counts.skipped;
+    failed += counts.failed;
+  }
+  process.stdout.write(`== ${group.name}: ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
+  return failed === 0;
+}
+
+async function main(words: readonly string[]): Promise<number> {
+  if (words.includes("--help")) {
+    process.stdout.write(help);
+    return 0;
+  }
+  const at = words.indexOf("--grep");
+  const grep = at < 0 ? undefined : words[at + 1];
+  const names = words.filter((_, index) => at < 0 || (index !== at && index !== at + 1));
+  const unknown = names.filter((name) => !all.some((group) => group.name === name));
+  if (unknown.length > 0) {
+    process.stderr.write(`no test group ${unknown.join(", ")}: expected ${all.map(({ name }) => name).join(", ")}\n`);
+    return 2;
+  }
+  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  for (const group of all.filter(({ name }) => names.length === 0 || names.includes(name))) {
+    if (!(await runGroup(group, grep, total))) break;
+  }
+  process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
+  return total.failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

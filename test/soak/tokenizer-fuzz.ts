@@ -1,0 +1,25 @@
+/** Feeds a million mutated inputs each to the tokenizer's JSON scanner, its body formats and its ICAP parser. */
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+const { values } = parseArgs({
+  options: {
+    inputs: { type: "string", default: "1000000" },
+    seed: { type: "string", default: "1" },
+    help: { type: "boolean" },
+  },
+});
+if (values.help === true) {
+  process.stdout.write(
+    "usage: npm run soak -- tokenizer-fuzz [--inputs N] [--seed N]   (default 1000000 from 1, some 5 minutes)\n",
+  );
+} else {
+  const program = join(import.meta.dirname, "../../services/tokenizer/test/fuzz/run.ts");
+  for (const target of ["json", "bodies", "frames"]) {
+    const { status } = spawnSync(process.execPath, ["--expose-gc", program, target, values.inputs, values.seed], {
+      stdio: "inherit",
+    });
+    if (status !== 0) process.exitCode = 1;
+  }
+}
