@@ -16,6 +16,8 @@ export type Step =
       readonly hooks?: string;
       /** Time limit of one test, in milliseconds. */
       readonly timeout: number;
+      /** Time limit of the whole run, in milliseconds. */
+      readonly limit: number;
     };
 
 const folders = ["index.ts", "stacks", "components", "policy", "engine", "lab", "services", "examples", "test"];
@@ -51,18 +53,23 @@ export function groups(exists: (path: string) => boolean): readonly Group[] {
       name: "unit",
       about: "program logic, without a network, a cluster or a server",
       steps: [
-        { kind: "mocha", files: ["test/unit/**/*.test.ts", "services/*/test/unit/**/*.test.ts"], timeout: 10_000 },
+        {
+          kind: "mocha",
+          files: ["test/unit/**/*.test.ts", "services/*/test/unit/**/*.test.ts"],
+          timeout: 10_000,
+          limit: 300_000,
+        },
       ],
     },
     {
       name: "contract",
       about: "the deployment engine and the program's whole graph, against recordings and providers of our own",
-      steps: [{ kind: "mocha", files: ["test/contract/**/*.test.ts"], timeout: 60_000 }],
+      steps: [{ kind: "mocha", files: ["test/contract/**/*.test.ts"], timeout: 60_000, limit: 900_000 }],
     },
     {
       name: "policy",
       about: "the policy pack over the plans of all stacks",
-      steps: [{ kind: "mocha", files: ["test/policy/**/*.test.ts"], timeout: 60_000 }],
+      steps: [{ kind: "mocha", files: ["test/policy/**/*.test.ts"], timeout: 60_000, limit: 900_000 }],
     },
     {
       name: "lab",
@@ -73,6 +80,7 @@ export function groups(exists: (path: string) => boolean): readonly Group[] {
           files: ["test/lab/**/*.test.ts", "services/*/test/lab/**/*.test.ts"],
           hooks: "./test/lab/support/hooks.ts",
           timeout: 300_000,
+          limit: 3_600_000,
         },
       ],
     },

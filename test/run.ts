@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { type Group, groups, type Step } from "./groups.ts";
 import type { Counts } from "./reporter.ts";
 
@@ -18,19 +18,63 @@ ${all.map(({ name, about }) => `  ${name.padEnd(10)}${about}`).join("\n")}
 Ends with one line: N passed, N failed, N skipped.
 `;
 
-/** Runs a program of the project to its end. Rejects if it cannot be started. Returns its exit status (128 + signal if killed). */
-function run(command: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<number> {
+/** How long a test run may stay once its last test ended, in milliseconds: something that it left open keeps it. */
+const farewell = 30_000;
+
+interface Limits {
+  /** Milliseconds after which the program, and whatever it started in its process group, is killed. */
+  readonly limit: number;
+  /** Says whether the program has done its work, so that it should end by itself. */
+  readonly done?: () => boolean;
+}
+
+/**
+ * Runs a program of the project to its end, or kills it when its time is up.
+ *
+ * @returns its exit status, 128 if it was killed
+ * @throws Error if it can't be started
+ */
+function run(
+  command: readonly string[],
+  { limit, done }: Limits,
+  environment: NodeJS.ProcessEnv = {},
+): Promise<number> {
   const [name, ...rest] = command;
   if (name === undefined) throw new Error("an empty command");
   return new Promise((resolve, reject) => {
     const path = `${join(root, "node_modules/.bin")}:${process.env["PATH"] ?? ""}`;
-    const child = spawn(name, rest, {
-      cwd: root,
-      stdio: "inherit",
-      env: { ...process.env, PATH: path, ...environment },
+    const env = { ...process.env, PATH: path, ...environment };
+    // A process group of its own can be ended as a whole; the terminal's signals are passed on.
+    const child = spawn(name, rest, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env, detached: true });
+    const signal = (kind: NodeJS.Signals): void => {
+      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, kind);
+    };
+    const kill = (why: string): void => {
+      process.stdout.write(`  ${basename(name)} was killed: ${why}\n`);
+      signal("SIGKILL");
+    };
+    const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+    for (const kind of signals) process.on(kind, signal);
+    const timeUp = setTimeout(() => {
+      kill(`it had not ended after ${(limit / 60_000).toString()} min`);
+    }, limit);
+    let doneSince: number | undefined;
+    const watch = setInterval(() => {
+      if (done?.() !== true) return;
+      doneSince ??= Date.now();
+      if (Date.now() - doneSince > farewell) kill("its tests ended, and something that they left open kept it");
+    }, 1_000);
+    const settle = (): void => {
+      clearTimeout(timeUp);
+      clearInterval(watch);
+      for (const kind of signals) process.off(kind, signal);
+    };
+    child.once("error", (error) => {
+      settle();
+      reject(error);
     });
-    child.once("error", reject);
     child.once("exit", (code) => {
+      settle();
       resolve(code ?? 128);
     });
   });
@@ -45,7 +89,8 @@ async function mocha(step: Step & { kind: "mocha" }, grep: string | undefined): 
     const options = ["--reporter", "test/reporter.ts", "--timeout", step.timeout.toString(), "--forbid-only"];
     if (step.hooks !== undefined) options.push("--require", step.hooks);
     if (grep !== undefined) options.push("--fgrep", grep);
-    const status = await run(["mocha", ...options, ...files], { TOKENSHIELD_TEST_COUNTS: counts });
+    const limits = { limit: step.limit, done: () => existsSync(counts) };
+    const status = await run(["mocha", ...options, ...files], limits, { TOKENSHIELD_TEST_COUNTS: counts });
     if (!existsSync(counts)) return { passed: 0, failed: 1, skipped: 0 };
     const counted = JSON.parse(readFileSync(counts, "utf8")) as Counts;
     return status !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
@@ -55,7 +100,7 @@ async function mocha(step: Step & { kind: "mocha" }, grep: string | undefined): 
 }
 
 async function check(step: Step & { kind: "check" }): Promise<Counts> {
-  const status = await run(step.command);
+  const status = await run(step.command, { limit: 600_000 });
   process.stdout.write(`  ${status === 0 ? "ok" : "FAILED"}  ${step.title}\n`);
   return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
 }

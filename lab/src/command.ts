@@ -1,4 +1,5 @@
 import { spawn, type SpawnOptions } from "node:child_process";
+import { existsSync } from "node:fs";
 import { LabError } from "./errors.ts";
 
 /** What a finished command left. */
@@ -19,7 +20,10 @@ export interface RunOptions {
   readonly timeout?: number;
 }
 
-/** Runs a command to its end and returns what it printed, whatever its exit status. Rejects if it cannot be started. */
+/**
+ * Runs a command to its end and returns what it printed, whatever its exit status: 127 where there is no such program,
+ * as a shell has it. Rejects if it can't be started for another reason.
+ */
 export function attempt(command: readonly string[], options: RunOptions = {}): Promise<Finished> {
   const [name, ...rest] = command;
   if (name === undefined) throw new Error("an empty command");
@@ -43,7 +47,11 @@ export function attempt(command: readonly string[], options: RunOptions = {}): P
       partial = lines.pop() ?? "";
       for (const line of lines) options.onErrorLine(line);
     });
-    child.once("error", (cause) => {
+    child.once("error", (cause: NodeJS.ErrnoException) => {
+      if (cause.code === "ENOENT" && (options.cwd === undefined || existsSync(options.cwd))) {
+        resolve({ status: 127, stdout: "", stderr: `${name}: not found` });
+        return;
+      }
       reject(new LabError("COMMAND_FAILED", `${name} could not be started: ${cause.message}`, { cause }));
     });
     child.once("close", (status) => {

@@ -47,6 +47,7 @@ const hostPrograms = ["kube", "vault"] as const;
 export async function up(at: Layout, progress: Progress, reach: Reach = "lab"): Promise<void> {
   const started = performance.now();
   await preflight(at, (await missingPrograms(at)).length > 0);
+  await installHostPackages(progress);
   await settleOwnership(at, progress);
   const from = await buildAll(at, progress, reach);
   own(at);

@@ -49,7 +49,12 @@ async function runToEnd(name: string, script: string, extra?: Readonly<Record<st
     () => phase(name),
     (now) => now === "Succeeded" || now === "Failed",
   );
-  const log = await kubectl("logs", name, "-n", namespace);
+  // The API server's connection to a kubelet that was just restarted may be stale once.
+  const { stdout: log } = await eventually(
+    () => attemptLab(["kubectl", "logs", name, "-n", namespace]),
+    ({ status }) => status === 0,
+    15_000,
+  );
   assert.equal(ended, "Succeeded", log);
   return log;
 }
