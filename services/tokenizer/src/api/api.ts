@@ -102,6 +102,7 @@ export function makeApi(parts: ApiParts): Api {
     maxInFlight: settings.MAX_IN_FLIGHT,
     maxHeldBytes: settings.MAX_HELD_BYTES,
     tls: parts.tls,
+    clientCertificate: settings.API_CLIENT_CERTIFICATE,
   });
   return { server, readiness, operations };
 }

@@ -1,7 +1,9 @@
 import type { Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Actor, Principal } from "../accounts/index.ts";
+import { peerSubject } from "../core/peers.ts";
 import type { Caller, Log, Meters, Outcome } from "../core/ports.ts";
 import { errorFields, requestIdFrom, type RequestContext, traceFrom, withRequest } from "../telemetry/index.ts";
 import { errorClassOf } from "../storage/index.ts";
@@ -12,10 +14,11 @@ import type { Idempotency } from "./idempotency.ts";
 import type { Answer, Call, Operation } from "./operation.ts";
 import { clientAddress, header } from "./request.ts";
 
-/** Certificate of the listener, PEM. */
+/** Certificate of the listener, PEM, and the authorities of its callers. */
 export interface ListenerTls {
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
+  readonly ca?: string | Buffer;
 }
 
 export interface ApiOptions {
@@ -37,6 +40,8 @@ export interface ApiOptions {
   readonly maxHeldBytes: number;
   /** Undefined only on loopback. */
   readonly tls: ListenerTls | undefined;
+  /** Whether callers must show a certificate of the authorities. Health and metrics are told without. */
+  readonly clientCertificate: "required" | "none";
 }
 
 /** What is known of a request while it runs. */
@@ -67,7 +72,16 @@ export class ApiServer {
   constructor(options: ApiOptions) {
     this.#options = options;
     this.#app = fastify({
-      https: options.tls === undefined ? null : { ...options.tls, minVersion: "TLSv1.2" },
+      // Who shows none is told so in an answer, or kubelet and Prometheus could not be let through.
+      https:
+        options.tls === undefined
+          ? null
+          : {
+              ...options.tls,
+              minVersion: "TLSv1.2",
+              requestCert: options.clientCertificate === "required",
+              rejectUnauthorized: false,
+            },
       bodyLimit: options.maxBody,
       trustProxy: options.trustedProxies.length === 0 ? false : [...options.trustedProxies],
       exposeHeadRoutes: false,
@@ -84,6 +98,7 @@ export class ApiServer {
       },
     });
     this.#app.server.headersTimeout = headersTimeout;
+    this.#app.server.on("secureConnection", refuseStranger);
     this.#readBodies();
     this.#app.addHook("onRequest", (request, reply) => this.#begin(request, reply));
     // A connection that stays open would hold up the stop until it is idle for long.
@@ -177,6 +192,9 @@ export class ApiServer {
     setCommonHeaders(request, reply, this.#options.origins);
     reply.header("x-request-id", run.context.requestId);
     if (isProbe(request)) return;
+    if (this.#options.clientCertificate === "required" && peerSubject(request.raw.socket) === "") {
+      throw new ApiError(403, "FORBIDDEN", "This port is for callers with a certificate of the platform");
+    }
     this.#inFlight += 1;
     reply.raw.once("close", () => {
       this.#inFlight -= 1;
@@ -264,6 +282,11 @@ export class ApiServer {
 
 /** Kubelet and Prometheus are never refused for load. */
 const isProbe = (request: FastifyRequest): boolean => /^\/(health|metrics)(\/|$)/.test(request.routeOptions.url ?? "");
+
+/** A certificate that the authorities don't know is worse than none: it isn't argued with. */
+function refuseStranger(socket: TLSSocket): void {
+  if (!socket.authorized && socket.getPeerX509Certificate() !== undefined) socket.destroy();
+}
 
 /** How large a body is said to be; one of unknown length counts as the largest that is allowed, a larger one is refused later. */
 function bodyBytes(request: FastifyRequest, most: number): number {

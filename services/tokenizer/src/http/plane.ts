@@ -3,13 +3,13 @@ import { createServer as createTlsServer, type ServerOptions as TlsServerOptions
 import type { AddressInfo, Socket } from "node:net";
 import { type Dispatcher, Pool } from "undici";
 import { Refusal } from "../core/errors.ts";
+import { admitPeers, peerSubject } from "../core/peers.ts";
 import type { Caller, Log, Meters, Outcome } from "../core/ports.ts";
 import {
   asRefusal,
   ByteBudget,
   type HeldBody,
   type Message,
-  peerSubject,
   printablePath,
   readBody,
   type Revealing,
@@ -24,6 +24,8 @@ export interface HttpPlaneOptions {
   readonly port: number;
   /** Certificate, key and authorities of the listener; undefined only on loopback. */
   readonly tls?: TlsServerOptions | undefined;
+  /** Names of the certificates that may call; none means every one of the authority. */
+  readonly peers?: readonly string[] | undefined;
   /** The one application: scheme, host and port; a path is put in front of every target. */
   readonly application: string;
   /** Authority of the application's certificate, PEM; the system's if undefined. */
@@ -95,6 +97,9 @@ export class HttpPlane {
       options.tls === undefined
         ? createServer(limits, handler)
         : createTlsServer({ ...limits, ...options.tls }, handler);
+    admitPeers(this.#server, options.peers ?? [], (subject) => {
+      parts.log.warn({ subject }, "a peer that may not call this port was sent away");
+    });
     this.#server.headersTimeout = 15_000;
     this.#server.requestTimeout = options.requestTimeout ?? 60_000;
     // Longer than the proxy in front keeps idle connections, so that it and not this side ends them.

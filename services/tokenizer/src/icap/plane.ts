@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
+import { admitPeers } from "../core/peers.ts";
 import type { Audit, Log, Meters } from "../core/ports.ts";
 import { ByteBudget, type Revealing, type Tokenizing } from "../flow/index.ts";
 import { Destinations } from "./destinations.ts";
@@ -13,6 +14,8 @@ export interface IcapPlaneOptions {
   readonly port: number;
   /** Certificate, key and authorities of the listener; undefined only on loopback. */
   readonly tls?: TlsOptions | undefined;
+  /** Names of the certificates that may call; none means every one of the authority. */
+  readonly peers?: readonly string[] | undefined;
   /** Origins to which card numbers may go. */
   readonly destinations: readonly string[];
   readonly maxBodyBytes: number;
@@ -69,6 +72,9 @@ export class IcapPlane {
       void this.#accept(socket);
     };
     this.#server = options.tls === undefined ? createServer(accept) : createTlsServer(options.tls, accept);
+    admitPeers(this.#server, options.peers ?? [], (subject) => {
+      parts.log.warn({ subject }, "a peer that may not call this port was sent away");
+    });
     this.#server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
   }
 

@@ -1,6 +1,7 @@
 import type { Socket } from "node:net";
 import { isIP } from "node:net";
 import { Refusal } from "../core/errors.ts";
+import { peerSubject } from "../core/peers.ts";
 import type { Audit, Caller, Log, Meters, Outcome } from "../core/ports.ts";
 import { binaryTypes, looksLikeText, mediaType, sniffed } from "../detect/index.ts";
 import {
@@ -8,7 +9,6 @@ import {
   type ByteBudget,
   headerValue,
   type Message,
-  peerSubject,
   printablePath,
   type Revealing,
   type Tokenizing,

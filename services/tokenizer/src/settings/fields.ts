@@ -71,6 +71,11 @@ export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
 
+/** The name in a caller's certificate. */
+export const peer: z.ZodType<string, string> = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/, "names like tokenshield-inbound.acme.svc");
+
 /** A program and the words of its API key's list: `name:word+word`. */
 export const client: z.ZodType<{ readonly name: string; readonly permissions: readonly string[] }, string> = z
   .string()
