@@ -33,6 +33,7 @@ export interface EnvironmentArgs {
   readonly database: {
     readonly host: pulumi.Input<string>;
     readonly port: pulumi.Input<string>;
+    readonly schema: string;
     /** Whether the server asks for a certificate of the tenant's authority. */
     readonly clientCertificate: "shown" | "none";
   };
@@ -96,6 +97,7 @@ export function environmentOf(args: EnvironmentArgs): Readonly<Record<string, pu
     PLATFORM_CLIENTS: args.clients.join(","),
     DB_HOST: database.host,
     DB_PORT: database.port,
+    DB_NAME: database.schema,
     DB_CLIENT_CERTIFICATE: `${database.clientCertificate === "shown"}`,
     DB_CA_FILE: `${databasePath}/${databaseAuthorities}`,
     DB_POOL_SIZE: `${poolSize(args.mostPods)}`,

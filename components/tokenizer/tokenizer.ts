@@ -27,7 +27,7 @@ export interface TokenizerArgs extends Pick<EnvironmentArgs, "tenant" | "format"
   /** Address of the merchant's application. Default: none, and nothing listens for the inbound proxy. */
   readonly application?: string | undefined;
   /** Where cards and wrapped keys lie. */
-  readonly database: Pick<Database, "address" | "caBundle">;
+  readonly database: Pick<Database, "address" | "caBundle" | "schema">;
   /** Whether the database asks for a certificate of the tenant's authority. */
   readonly clientCertificate: "shown" | "none";
   /** The key service. */
@@ -160,6 +160,7 @@ export class Tokenizer extends pulumi.ComponentResource {
       database: {
         host: address.host,
         port: address.port.apply(String),
+        schema: args.database.schema,
         clientCertificate: args.clientCertificate,
       },
       vault: args.vault,

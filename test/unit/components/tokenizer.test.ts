@@ -47,6 +47,7 @@ function argsWith(changes: Partial<TokenizerArgs>): TokenizerArgs {
     database: {
       address: pulumi.output({ host: `tokenshield-database.${namespace}.svc.cluster.local`, port: 3306 }),
       caBundle: pulumi.output("DATABASE CA"),
+      schema: "tokenshield",
     },
     clientCertificate: "shown",
     vault: {
@@ -228,8 +229,9 @@ describe("Tokenizer", () => {
 
   it("rolls its pods when the database's authorities change", async () => {
     const mark = async (authorities: string): Promise<string | undefined> => {
-      const { address } = argsOfDatabase();
-      const graph = await graphOf({ database: { address, caBundle: pulumi.output(authorities) } });
+      const address = pulumi.output({ host: "db.example.com", port: 3306 });
+      const database = { address, caBundle: pulumi.output(authorities), schema: "tokenshield" };
+      const graph = await graphOf({ database });
       return deploymentIn(graph).template.metadata.annotations["tokenization.io/database-authorities"];
     };
     assert.notEqual(await mark("ONE"), await mark("OTHER"));
@@ -251,7 +253,3 @@ describe("Tokenizer", () => {
     });
   });
 });
-
-function argsOfDatabase(): TokenizerArgs["database"] {
-  return { address: pulumi.output({ host: "db.example.com", port: 3306 }), caBundle: pulumi.output("") };
-}

@@ -51,7 +51,7 @@ function speak(
       socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
     });
     socket.on("session", (ticket) => (session = ticket));
-    socket.on("data", (piece) => (text += piece.toString()));
+    socket.on("data", (piece: Buffer) => (text += piece.toString()));
     socket.on("error", () => undefined);
     socket.on("close", () => {
       resolve({ said: text === "" ? "nothing" : "something", text, session });
