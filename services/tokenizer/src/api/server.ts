@@ -5,7 +5,15 @@ import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest }
 import type { Actor, Principal } from "../accounts/index.ts";
 import { peerSubject } from "../core/peers.ts";
 import type { Caller, Log, Meters, Outcome } from "../core/ports.ts";
-import { errorFields, requestIdFrom, type RequestContext, traceFrom, withRequest } from "../telemetry/index.ts";
+import {
+  errorFields,
+  type OpenTelemetry,
+  requestIdFrom,
+  type RequestSpan,
+  type RequestContext,
+  traceFrom,
+  withRequest,
+} from "../telemetry/index.ts";
 import { errorClassOf } from "../storage/index.ts";
 import type { Admission } from "./admission.ts";
 import { answerPreflight, isPreflight, setCommonHeaders } from "./cors.ts";
@@ -27,6 +35,8 @@ export interface ApiOptions {
   readonly idempotency: Idempotency;
   readonly meters: Meters;
   readonly log: Log;
+  /** Undefined where there are no traces. */
+  readonly tracing: OpenTelemetry | undefined;
   readonly now: () => Date;
   /** Origins of other sites whose pages may call. */
   readonly origins: readonly string[];
@@ -47,6 +57,7 @@ export interface ApiOptions {
 /** What is known of a request while it runs. */
 interface Running {
   readonly context: RequestContext;
+  readonly span: RequestSpan | undefined;
   readonly started: number;
   operation: Operation | undefined;
   principal: Principal | undefined;
@@ -221,12 +232,13 @@ export class ApiServer {
 
   /** The log line and the metrics of a request. Neither holds its path, its query or a header. */
   #end(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { context, started, operation, principal } = this.#of(request);
+    const { context, span, started, operation, principal } = this.#of(request);
     const seconds = (performance.now() - started) / 1000;
     const status = reply.statusCode;
     const outcome: Outcome = status < 400 ? "ok" : status < 500 ? "refused" : "error";
     const name = operation?.id ?? unknownOperation;
     this.#options.meters.request("api", name, outcome, seconds);
+    span?.end(outcome, name);
     const fields = {
       operation: name,
       status,
@@ -268,9 +280,11 @@ export class ApiServer {
     const known = this.#running.get(request);
     if (known !== undefined) return known;
     const requestId = requestIdFrom(header(request, "x-request-id"));
-    const trace = traceFrom(header(request, "traceparent"), header(request, "tracestate"));
+    const caller = [header(request, "traceparent"), header(request, "tracestate")] as const;
+    const span = isProbe(request) ? undefined : this.#options.tracing?.begin("api", ...caller);
     const run = {
-      context: { requestId, trace },
+      context: { requestId, trace: span?.context ?? traceFrom(...caller) },
+      span,
       started: performance.now(),
       operation: undefined,
       principal: undefined,

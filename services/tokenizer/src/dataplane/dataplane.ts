@@ -1,6 +1,6 @@
 import type { ServerOptions } from "node:https";
 import { CardStore, CvvSlots, Sweeper } from "../cards/index.ts";
-import type { Audit, Cards, Database, Keys, Log, Meters } from "../core/ports.ts";
+import type { Audit, Cards, Database, Keys, Log, Meters, Tracing } from "../core/ports.ts";
 import { AllowRules, binaryTypes, panMatcher } from "../detect/index.ts";
 import { Revealing, Tokenizing } from "../flow/index.ts";
 import { HttpPlane, type RevealAuthority, type RevealRoute } from "../http/index.ts";
@@ -47,6 +47,8 @@ export interface DataPlaneParts {
   readonly isTrustedProxy: (address: string) => boolean;
   /** Certificate, key and authorities of the listeners; undefined only on loopback. */
   readonly tls: ServerOptions | undefined;
+  /** Undefined where there are no traces. */
+  readonly tracing?: Tracing | undefined;
   readonly applicationCa?: string | undefined;
 }
 
@@ -117,7 +119,7 @@ export class DataPlane {
               isTrustedProxy: parts.isTrustedProxy,
               revealRoutes: settings.REVEAL_ROUTES.map(revealRoute),
             },
-            { ...flows, authority: parts.authority, meters, log },
+            { ...flows, authority: parts.authority, meters, log, tracing: parts.tracing },
           );
     this.#icap = new IcapPlane(
       {
@@ -136,7 +138,7 @@ export class DataPlane {
           reuse,
         ]),
       },
-      { ...flows, audit, meters, log },
+      { ...flows, audit, meters, log, tracing: parts.tracing },
     );
   }
 

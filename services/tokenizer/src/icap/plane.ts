@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
 import { admitPeers } from "../core/peers.ts";
-import type { Audit, Log, Meters } from "../core/ports.ts";
+import type { Audit, Log, Meters, Tracing } from "../core/ports.ts";
 import { ByteBudget, type Revealing, type Tokenizing } from "../flow/index.ts";
 import { Destinations } from "./destinations.ts";
 import { icapHead } from "./message.ts";
@@ -33,6 +33,8 @@ export interface IcapPlaneParts {
   readonly audit: Audit;
   readonly meters: Meters;
   readonly log: Log;
+  /** Undefined where there are no traces. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** The operations of this plane, for the metrics. */
@@ -60,6 +62,7 @@ export class IcapPlane {
     this.#options = options;
     this.#shared = {
       ...parts,
+      tracing: parts.tracing,
       destinations: new Destinations(options.destinations),
       budget: new ByteBudget(options.maxHeldBytes ?? 268_435_456),
       maxBodyBytes: options.maxBodyBytes,

@@ -9,7 +9,7 @@ import { VaultTransit } from "../keys/index.ts";
 import { SecretVolume } from "../secrets/index.ts";
 import type { Settings } from "../settings/index.ts";
 import { auditHead, AuditLog, migrate, migrations, MySqlDatabase } from "../storage/index.ts";
-import { currentRequest, Metrics, SecretMetrics } from "../telemetry/index.ts";
+import { currentRequest, Metrics, type OpenTelemetry, SecretMetrics } from "../telemetry/index.ts";
 import {
   accountSettings,
   type Certificates,
@@ -106,6 +106,9 @@ export class Service {
     const secrets = generationsOf(files);
     if (secrets(sessionKeyFile).length === 0) throw new MissingSecret(sessionKeyFile);
 
+    const tracing = await tracingOf(settings);
+    // A collector that can't be reached doesn't hold up the stop.
+    stack.add(() => tracing?.stop().catch(() => undefined) ?? Promise.resolve());
     const certificates = await readCertificates(settings);
     const database = await MySqlDatabase.open(
       await databaseOptions(settings, certificates),
@@ -126,6 +129,7 @@ export class Service {
       audit,
       meters: metrics,
       log,
+      tracing,
       authority: accounts,
       isTrustedProxy: proxyTest(settings.TRUSTED_PROXIES),
       tls: certificates === undefined ? undefined : planeTls(settings, certificates),
@@ -141,6 +145,7 @@ export class Service {
       secrets,
       metrics,
       log,
+      tracing,
       now,
       othersListening: () => plane.listening,
       tls: certificates,
@@ -203,6 +208,15 @@ class Opened {
     }
     if (failures.length > 0) throw new AggregateError(failures, "not everything could be closed");
   }
+}
+
+/** Traces, where the settings name a collector. */
+async function tracingOf(settings: Settings): Promise<OpenTelemetry | undefined> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: ratio } = settings;
+  if (endpoint === undefined) return undefined;
+  // Loaded where it is wanted only: it is as large as the rest of the service.
+  const { OpenTelemetry } = await import("../telemetry/tracing.ts");
+  return new OpenTelemetry({ endpoint, ratio, tenant: settings.TENANT_ID, version: settings.BUILD_VERSION });
 }
 
 /** Writes the head of the audit chain to the log, which is kept elsewhere: a cut at the chain's end shows against it. */

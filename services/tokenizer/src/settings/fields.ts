@@ -9,6 +9,12 @@ export const whole = (least: number, most: number): z.ZodType<number, string> =>
     .transform(Number)
     .refine((value) => value >= least && value <= most, `a whole number from ${least} to ${most}`);
 
+/** A number from 0 to 1. */
+export const fraction: z.ZodType<number, string> = z
+  .string()
+  .regex(/^(0?\.\d{1,9}|0|1(\.0{1,9})?)$/, "a number from 0 to 1")
+  .transform(Number);
+
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
 /** A duration like `250ms`, `30s`, `15m`, `24h`; a bare number is milliseconds. Gives milliseconds, at most `most` of them. */

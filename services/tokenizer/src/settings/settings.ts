@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SettingsError } from "./errors.ts";
-import { client, duration, flag, isLoopback, list, network, origin, peer, url, whole } from "./fields.ts";
+import { client, duration, flag, fraction, isLoopback, list, network, origin, peer, url, whole } from "./fields.ts";
 
 const minutes = 60_000;
 const hours = 60 * minutes;
@@ -119,6 +119,10 @@ const schema = z.object({
   /** Time that a stop waits for running requests; shorter than the pod's grace. */
   STOP_TIMEOUT: duration(10 * minutes).default(25_000),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+  /** Collector of traces, without `/v1/traces` (OTLP over HTTP); none means that there are no traces. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: url("http", "https").optional(),
+  /** Part of the traces that begin here which are kept, 0 to 1; traces of a caller follow its choice. */
+  OTEL_TRACES_SAMPLER_ARG: fraction.default(1),
   AUDIT_ANCHOR_INTERVAL: duration(24 * hours).default(5 * minutes),
   /** Set by the image's build. */
   BUILD_VERSION: z.string().min(1).max(64).default("0.1.0"),
