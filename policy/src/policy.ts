@@ -1,15 +1,20 @@
-import {
-  type PolicyConfigSchema,
-  type PolicyResource,
-  type ResourceValidationArgs,
-  type ResourceValidationPolicy,
-  type StackValidationPolicy,
-  UnknownValueError,
+import * as sdk from "@pulumi/policy";
+import type {
+  PolicyConfigSchema,
+  PolicyResource,
+  ResourceValidationArgs,
+  ResourceValidationPolicy,
+  StackValidationPolicy,
 } from "@pulumi/policy";
 import { checkResource, checkStack, type Circumstances, type Finding } from "./model/evaluate.ts";
 import { nameOf, type Resource, type Stack, stackOf } from "./model/resource.ts";
 import type { Configured, ResourceRule, Rule, StackRule } from "./model/rule.ts";
 import { unknown } from "./model/value.ts";
+
+/** The SDK exports it without its type (`@pulumi/policy` 1.21, `index.d.ts`). */
+const { UnknownValueError } = sdk as unknown as {
+  readonly UnknownValueError: new (sentinel: string, path: readonly string[]) => Error;
+};
 
 /** What policies know of besides what the engine hands them. */
 export interface PackContext {

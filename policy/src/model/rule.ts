@@ -1,5 +1,4 @@
 import { type PodTemplate, podTemplateOf, templateKinds } from "./pod-template.ts";
-import type { Stack } from "./resource.ts";
 import type { StackView } from "./stack-view.ts";
 import type { View } from "./view.ts";
 
@@ -70,13 +69,15 @@ export function resourceRule(rule: Omit<ResourceRule, "scope">): ResourceRule {
 /** Makes a rule that looks at the pod template of every kind that has one. */
 export function podRule(
   rule: Omit<ResourceRule, "scope" | "types" | "check"> & {
+    /** The kinds that it looks at; all of them by default. */
+    readonly types?: readonly string[];
     readonly check: (pod: PodTemplate, report: Report, config: Configured) => void;
   },
 ): ResourceRule {
   return {
     ...rule,
     scope: "resource",
-    types: templateKinds,
+    types: rule.types ?? templateKinds,
     check: (resource, report, config) => {
       const pod = podTemplateOf(resource);
       if (pod !== undefined) rule.check(pod, report, config);
@@ -104,5 +105,3 @@ export function textsOf(config: Configured, key: string): readonly string[] {
   }
   return value;
 }
-
-export type { Stack };

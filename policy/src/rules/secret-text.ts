@@ -3,7 +3,7 @@ const secretName = /(pass(word|wd|phrase)?|secret|token|api[-_]?key|private[-_]?
 
 /** Names that end like a secret's and aren't one: names and formats of keys, and where secrets lie. */
 const harmlessName =
-  /(key[-_]?name|secret[-_]?name|public[-_]?key|automount\w*token|require\w*password|change[-_]?password)$/i;
+  /(key[-_]?name|secret[-_]?name|existing[-_]?secret|public[-_]?key|automount\w*token|require\w*password|change[-_]?password)$/i;
 
 const literals: readonly (readonly [pattern: RegExp, kind: string])[] = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----/, "a private key"],

@@ -25,9 +25,9 @@ export const bucketsAreWriteOnce = stackRule({
       const locked = besides(stack, bucket, locks);
       if (locked.length === 0) report(bucket, "must have a BucketObjectLockConfiguration");
       for (const one of locked) {
-        const { 0: mode, 1: days } = ["mode", "days"].map((key) => one.at("rule", "defaultRetention").at(key));
-        if (mode?.text !== "COMPLIANCE") report(mode ?? one, "must be COMPLIANCE");
-        if ((days?.number ?? 0) < least) report(days ?? one, `must be at least ${least}`);
+        const retention = one.at("rule", "defaultRetention");
+        if (retention.at("mode").text !== "COMPLIANCE") report(retention.at("mode"), "must be COMPLIANCE");
+        if ((retention.at("days").number ?? 0) < least) report(retention.at("days"), `must be at least ${least}`);
       }
     }
   },

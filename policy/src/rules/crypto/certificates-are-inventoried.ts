@@ -17,9 +17,10 @@ export const certificatesAreInventoried = resourceRule({
     for (const path of ["issuerRef.name", "duration", "renewBefore"]) {
       if (!spec.in(path).exists) report(spec.in(path), "must be set");
     }
-    const { 0: algorithm, 1: size } = ["algorithm", "size"].map((key) => spec.at("privateKey").at(key));
-    if ((algorithm?.text ?? "RSA") === "RSA" && (size?.number ?? 2048) < 3072)
-      report(size ?? spec, "must be at least 3072");
+    const algorithm = spec.at("privateKey", "algorithm");
+    const size = spec.at("privateKey", "size");
+    const rsa = !algorithm.isUnknown && (algorithm.text ?? "RSA") === "RSA";
+    if (rsa && (size.number ?? 2048) < 3072) report(size, "must be at least 3072");
     if (spec.at("privateKey", "rotationPolicy").text !== "Always") {
       report(spec.at("privateKey", "rotationPolicy"), "must be Always");
     }

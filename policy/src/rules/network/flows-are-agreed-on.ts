@@ -28,7 +28,9 @@ export const flowsAreAgreedOn = resourceRule({
 
 function checkPeer(part: string, allowance: Allowance, peer: View, report: (at: View, message: string) => void): void {
   const kind = kindOf(peer);
-  const name = kind === "part" ? (peer.at("podSelector", "matchLabels").at(role).text ?? "") : kind;
+  const label = peer.at("podSelector", "matchLabels").at(role);
+  if (kind === "part" && label.isUnknown) return;
+  const name = kind === "part" ? (label.text ?? "") : kind;
   for (const port of allowance.ports.items) {
     const [number, protocol] = [port.at("port"), port.at("protocol")];
     if (number.isUnknown) continue;

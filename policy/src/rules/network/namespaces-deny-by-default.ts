@@ -22,8 +22,10 @@ export const namespacesDenyByDefault = stackRule({
   },
 });
 
+/** Whether a policy denies all, or may do so once it is known. */
 function deniesAll(policy: View): boolean {
   const spec = policy.at("spec");
+  if (["podSelector", "policyTypes", "ingress", "egress"].some((key) => spec.at(key).isUnknown)) return true;
   const kinds = spec.at("policyTypes").texts;
   return (
     selectsAll(spec.at("podSelector")) &&

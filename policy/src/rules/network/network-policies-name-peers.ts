@@ -18,7 +18,7 @@ export const networkPoliciesNamePeers = resourceRule({
       if (peers.items.length === 0) report(peers, "must name at least one peer: without any, all pass");
       for (const peer of peers.items) {
         const [pods, namespaces, block] = [peer.at("podSelector"), peer.at("namespaceSelector"), peer.at("ipBlock")];
-        if (!pods.exists && !namespaces.exists && !block.exists) report(peer, "must name a peer");
+        if (!pods.given && !namespaces.given && !block.given) report(peer, "must name a peer");
         if (selectsAll(namespaces)) report(namespaces, "must name namespaces, and selects all of them");
         if (selectsAll(pods) && !namespaces.exists) report(pods, "must name pods, and selects all of the namespace");
         if (direction === "egress" && isWorld(block.at("cidr").text)) {

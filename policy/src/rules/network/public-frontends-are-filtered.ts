@@ -33,6 +33,8 @@ export const publicFrontendsAreFiltered = stackRule({
   },
 });
 
+/** Whether an annotation names a filter, or may do so once it is known. */
 function filtered(annotation: View): boolean {
+  if (annotation.isUnknown) return true;
   return annotation.exists && annotation.flag !== false && annotation.text !== "";
 }

@@ -1,3 +1,4 @@
+import { templateKinds } from "../../model/pod-template.ts";
 import { podRule } from "../../model/rule.ts";
 
 const servers = /:(Deployment|StatefulSet|DaemonSet|ReplicaSet|ReplicationController)(Patch)?$/;
@@ -10,8 +11,8 @@ export const containersHaveProbes = podRule({
   description:
     "Every container that serves must have a readiness probe and a liveness probe, so that its failure is seen.",
   remediation: "Add readinessProbe and livenessProbe.",
-  check: ({ owner, containers }, report) => {
-    if (!servers.test(owner.resource.type)) return;
+  types: templateKinds.filter((type) => servers.test(type)),
+  check: ({ containers }, report) => {
     for (const { view, list } of containers) {
       if (list !== "containers") continue;
       for (const probe of ["readinessProbe", "livenessProbe"]) {

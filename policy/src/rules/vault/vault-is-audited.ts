@@ -15,7 +15,7 @@ export const vaultIsAudited = stackRule({
     const devices = stack.of("vault:index/audit:Audit");
     const least = numberOf(config, "devices");
     if (devices.length < least) report(owned, `must have ${least} audit devices beside it, and has ${devices.length}`);
-    const away = devices.filter((device) => ["socket", "syslog"].includes(device.at("type").text ?? ""));
+    const away = devices.filter((device) => ["socket", "syslog", undefined].includes(device.at("type").text));
     if (devices.length > 0 && away.length === 0) report(owned, "must have an audit device of type socket or syslog");
   },
 });
