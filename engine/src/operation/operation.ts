@@ -4,6 +4,7 @@ import { relative } from "node:path";
 import { availableParallelism } from "node:os";
 import { Deployment, type DeploymentResult, type PolicyChecks, type RunningProgram } from "../deploy/deployment.ts";
 import type { EventSink } from "../deploy/event.ts";
+import { withEncodedStructs } from "../grpc/service.ts";
 import { engineService } from "../monitor/engine-service.ts";
 import { ResourceMonitor } from "../monitor/resource-monitor.ts";
 import { serve, type RunningServer } from "../monitor/server.ts";
@@ -188,7 +189,7 @@ async function startMonitor(
     finished: () => gate.wait(),
   });
   const server = await serve((grpc) => {
-    grpc.addService(resourceGrpc.ResourceMonitorService, monitor.service());
+    grpc.addService(withEncodedStructs(resourceGrpc.ResourceMonitorService), monitor.service());
   });
   address = server.address;
   const entry = relative(session.programFolder, project.main);
