@@ -69,6 +69,8 @@ export const secretGroups: readonly SecretGroup[] = [
   account("database_replication", "db-replication", "tokenshield_replication", ["database"]),
   account("database_backup", "db-backup", "tokenshield_backup", ["database", "backup"]),
   account("database_monitoring", "db-monitoring", "tokenshield_monitoring", ["database"]),
+  // Changes the passwords of the others; the rotator's.
+  account("database_rotation", "db-rotation", "tokenshield_rotation", ["database"]),
   apiKey("dashboard", ["tokenizer", "dashboard"]),
   apiKey("cli", ["tokenizer"]),
   apiKey("backup", ["tokenizer", "backup"]),
