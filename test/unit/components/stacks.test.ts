@@ -90,7 +90,8 @@ for (const stack of stackNames) {
       const outputs = stackOutputs.parse(value.outputs);
       assert.equal(value.outputsAreSecret, false);
       for (const [name, tenant] of Object.entries(outputs.tenants)) {
-        assert.deepEqual(tenant.provisioned, ["database"], name);
+        assert.deepEqual(tenant.provisioned, ["database", "tokenizer"], name);
+        assert.match(tenant.managementUrl, /^https:\/\/tokenshield-tokenizer\.[a-z0-9.-]+:8090$/, name);
         assert.match(tenant.databaseAddress, /^[a-z0-9.-]+:3306$/, name);
         assert.equal(tenant.ingressUrl, "", name);
         assert.deepEqual(Object.keys(tenant.rotation), ["api", "database", "jwt"], name);
