@@ -91,3 +91,11 @@ function isPlainHttps(value: string): boolean {
     url.protocol === "https:" && url.username === "" && url.password === "" && url.search === "" && url.hash === ""
   );
 }
+
+/** Certificates in PEM, and nothing else: no key among them. */
+export const pemCertificates = (): z.ZodString =>
+  text(
+    /^\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+$/,
+    "certificates in PEM, -----BEGIN CERTIFICATE-----…",
+    262_144,
+  );

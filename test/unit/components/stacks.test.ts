@@ -90,8 +90,11 @@ for (const stack of stackNames) {
       const outputs = stackOutputs.parse(value.outputs);
       assert.equal(value.outputsAreSecret, false);
       for (const [name, tenant] of Object.entries(outputs.tenants)) {
-        assert.deepEqual(tenant.provisioned, [], name);
-        assert.equal(tenant.ingressUrl, "", name);
+        assert.deepEqual(tenant.provisioned, ["proxies"], name);
+        assert.equal(tenant.databaseAddress, "", name);
+        assert.equal(tenant.ingressUrl, `https://tokenshield-inbound.${tenant.namespace}.svc.cluster.local`, name);
+        assert.equal(tenant.egressAddress, `tokenshield-outbound.${tenant.namespace}.svc.cluster.local:3128`, name);
+        assert.match(tenant.egressCaBundle, /^-----BEGIN CERTIFICATE-----\nacme-vault-egress|globex-vault-egress/);
         assert.deepEqual(Object.keys(tenant.rotation), ["api", "database", "jwt"], name);
       }
     });
