@@ -12,8 +12,8 @@ import { Isolation } from "./network/isolation";
 import { tenantFlows } from "./network/tenant-flows";
 import { accountName, type LabelArgs, labelsOf, type Part, parts } from "./parts";
 import { bumpMount, EgressProxy } from "./proxies/egress-proxy";
-import { haproxyReload } from "./proxies/haproxy-config";
-import { haproxyRunMount, IngressProxy } from "./proxies/ingress-proxy";
+import { haproxyReload, runtimePort } from "./proxies/haproxy-config";
+import { IngressProxy } from "./proxies/ingress-proxy";
 import type { Proxies } from "./proxies/proxies";
 import { restrictedNamespace } from "./restricted";
 import { type ClassName, classNames, groupsReadBy, secretGroups } from "./secrets/catalog";
@@ -278,7 +278,7 @@ export class TokenShield extends pulumi.ComponentResource {
 
   /** What else the certificate agent of a part does. */
   private keptBeside(part: Part): Pick<AgentCertificateArgs, "reload" | "files" | "volumeMounts"> {
-    if (part === "inbound") return { reload: haproxyReload, volumeMounts: [haproxyRunMount] };
+    if (part === "inbound") return { reload: haproxyReload(runtimePort) };
     const { egress } = this.vault;
     if (part !== "outbound" || egress === undefined) return {};
     return { files: egress.mount.apply((mount) => [bumpFile(mount, this.bump())]), volumeMounts: [bumpMount] };

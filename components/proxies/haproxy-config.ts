@@ -4,34 +4,33 @@ import { ciphers, suites } from "./tls";
 const bundle = `${certificatesPath}/${certificateFiles.bundle}`;
 const authorities = `${certificatesPath}-authorities/${certificateFiles.authorities}`;
 
-/** HAProxy's settings below `settingsPath`, and where it takes commands. */
+/** HAProxy's settings below `settingsPath`. */
 export const haproxyFile = "haproxy.cfg";
-export const haproxyRunPath = "/run/haproxy";
-export const haproxySocket = `${haproxyRunPath}/admin.sock`;
+
+/** Port of the runtime API, on the pod's own loopback alone: the certificate agent's shell can't open a Unix socket. */
+export const runtimePort = 9999;
 
 /**
  * What the certificate agent runs after a renewal: HAProxy takes the new certificate over by its runtime API, for
- * clients and for the tokenizer, and no connection ends. A proxy that doesn't run yet reads the file when it starts.
+ * clients and for the tokenizer, and no connection ends. A proxy that doesn't answer doesn't run yet, and reads the file
+ * when it starts.
  */
-export const haproxyReload: ReloadHook = {
-  command: [
-    "sh",
-    "-ec",
-    [
-      `test -S ${haproxySocket} || exit 0`,
-      // A command ends at an empty line.
-      `pem=$(grep . ${bundle})`,
-      `printf 'set ssl cert ${bundle} <<\\n%s\\n\\n' "$pem" | nc local:${haproxySocket}`,
-      `echo 'commit ssl cert ${bundle}' | nc local:${haproxySocket} | grep -q Success`,
-    ].join("\n"),
-  ],
-  timeoutSeconds: 10,
-};
+export function haproxyReload(port: number): ReloadHook {
+  const api = `nc 127.0.0.1 ${port}`;
+  const script = [
+    "set -eu",
+    // A command ends at an empty line.
+    `pem=$(grep . ${bundle})`,
+    `printf 'set ssl cert ${bundle} <<\\n%s\\n\\n' "$pem" | ${api} || exit 0`,
+    `printf 'commit ssl cert ${bundle}\\n' | ${api} | grep -q Success`,
+  ];
+  return { command: ["sh", "-c", script.join("\n")], timeoutSeconds: 10 };
+}
 
 /** What the configuration of HAProxy depends on. */
 export interface HaproxyArgs {
-  /** Ports that it listens on: traffic of clients, and metrics with health. */
-  readonly ports: { readonly traffic: number; readonly metrics: number };
+  /** Ports that it listens on: traffic of clients, metrics with health, and, on loopback, the runtime API. */
+  readonly ports: { readonly traffic: number; readonly metrics: number; readonly runtime: number };
   /** The tokenizer: where it is, and the name that its certificate must have. */
   readonly tokenizer: { readonly host: string; readonly port: number; readonly name: string };
   /** Largest body that a client may announce, in bytes. */
@@ -58,13 +57,13 @@ export function haproxyConfig(args: HaproxyArgs): string {
 
 const section = (title: string, lines: readonly string[]): string => [title, ...lines].join("\n  ");
 
-function globals({ maxConnections, stopSeconds }: HaproxyArgs): string {
+function globals({ ports, maxConnections, stopSeconds }: HaproxyArgs): string {
   return section("global", [
     "log stdout format raw daemon info",
     `maxconn ${maxConnections}`,
     `hard-stop-after ${stopSeconds}s`,
     // The certificate agent hands renewed certificates over here.
-    `stats socket ${haproxySocket} mode 600 level admin`,
+    `stats socket ipv4@127.0.0.1:${ports.runtime} level admin`,
     "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
     `ssl-default-bind-ciphersuites ${suites}`,
     `ssl-default-bind-ciphers ${ciphers}`,

@@ -1,7 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { type ArgumentProblem, refuse } from "../checks";
 import { ports } from "../parts";
-import { haproxyConfig, haproxyFile, haproxyRunPath } from "./haproxy-config";
+import { haproxyConfig, haproxyFile, runtimePort } from "./haproxy-config";
 import { maxBodyBytes, stopSeconds } from "./settings";
 import { makeWorkload, type ProxyArgs, proxyProblems, type Workload } from "./workload";
 
@@ -16,9 +16,6 @@ export interface IngressProxyArgs extends ProxyArgs {
   /** Requests a second that one client address may send to one pod, averaged over ten seconds. Default: 200. */
   readonly requestsPerSecond?: number | undefined;
 }
-
-/** The volume that the certificate agent reaches HAProxy's runtime API by. */
-export const haproxyRunMount = { name: "haproxy", mountPath: haproxyRunPath } as const;
 
 /**
  * The way in: HAProxy takes clients' requests by TLS and hands them to the tokenizer by mutual TLS, whose name it
@@ -35,7 +32,7 @@ export class IngressProxy extends pulumi.ComponentResource {
     refuse(`IngressProxy ${name}`, [...proxyProblems(args), ...problems(args)]);
     const { tokenizer, maxConnections = 4000, requestsPerSecond = 200 } = args;
     const config = haproxyConfig({
-      ports: { traffic: ports.inbound, metrics: ports.inboundMetrics },
+      ports: { traffic: ports.inbound, metrics: ports.inboundMetrics, runtime: runtimePort },
       tokenizer: { host: tokenizer.at(-1) ?? tokenizer[0], port: ports.tokenizer, name: tokenizer[0] },
       maxBodyBytes,
       maxConnections,
@@ -59,7 +56,7 @@ export class IngressProxy extends pulumi.ComponentResource {
           periodSeconds: 5,
           timeoutSeconds: 2,
         },
-        folders: [{ name: haproxyRunMount.name, path: haproxyRunMount.mountPath, limit: "1Mi" }],
+        folders: [],
       },
       { parent: this },
     );

@@ -11,7 +11,7 @@ import { rawSettings } from "../../graph/stack-files.ts";
 import { built } from "../../graph/stacks.ts";
 
 const haproxy: HaproxyArgs = {
-  ports: { traffic: 8443, metrics: 8404 },
+  ports: { traffic: 8443, metrics: 8404, runtime: 9999 },
   tokenizer: { host: "tokenizer.acme.svc.cluster.local", port: 8080, name: "tokenizer.acme.svc" },
   maxBodyBytes: 1000,
   maxConnections: 50,
@@ -58,10 +58,10 @@ describe("HAProxy's configuration", () => {
     }
   });
 
-  it("has no statistics page and no command by the network", () => {
+  it("has no statistics page, and takes commands from its own pod alone", () => {
     assert.deepEqual(
       lines.filter((line) => line.startsWith("stats ")),
-      ["stats socket /run/haproxy/admin.sock mode 600 level admin"],
+      ["stats socket ipv4@127.0.0.1:9999 level admin"],
     );
   });
 
