@@ -16,12 +16,12 @@ import { haproxyReload, runtimePort } from "./proxies/haproxy-config";
 import { IngressProxy } from "./proxies/ingress-proxy";
 import type { Proxies } from "./proxies/proxies";
 import { restrictedNamespace } from "./restricted";
-import { type ClassName, classNames, groupsReadBy, secretGroups } from "./secrets/catalog";
+import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
 import { planRotation, type RotationPlan, type RotationPolicy } from "./secrets/plan";
 import type { TenantLedgers } from "./secrets/read-ledgers";
 import { SecretClass } from "./secrets/secret-class";
 import { SecretFiles } from "./secrets/secret-files";
-import type { Tokenizer } from "./tokenizer/tokenizer";
+import { Tokenizer } from "./tokenizer/tokenizer";
 import type { BumpArgs } from "./vault/bump";
 import type { VaultFoundation } from "./vault/foundation";
 import { serviceNames, TenantVault } from "./vault/tenant";
@@ -52,7 +52,7 @@ const certified: readonly Part[] = ["tokenizer", "database", "inbound", "outboun
 /**
  * One merchant's card tokenization. It has a namespace that admits restricted pods only, isolated by the table of
  * flows; its keys, authority and logins in Vault; its secrets by generation; and for every part an account, files and a
- * certificate. `database` and `tokenizer` are there once those parts are provisioned.
+ * certificate. `database` is there once it is provisioned, and `tokenizer` with it.
  */
 export class TokenShield extends pulumi.ComponentResource {
   /** Namespace of the tenant. */
@@ -73,8 +73,8 @@ export class TokenShield extends pulumi.ComponentResource {
   readonly certificates: ReadonlyMap<Part, AgentCertificate>;
   /** The database, once provisioned. */
   readonly database: Database | undefined = undefined;
-  /** The tokenizer, once provisioned. */
-  readonly tokenizer: Tokenizer | undefined = undefined;
+  /** The tokenizer, once there is a database. */
+  readonly tokenizer: Tokenizer | undefined;
   /** The proxies that its settings ask for. */
   readonly proxies: Proxies;
 
@@ -128,6 +128,7 @@ export class TokenShield extends pulumi.ComponentResource {
     this.certificates = new Map(
       present.filter((part) => certified.includes(part)).map((part) => [part, this.makeCertificate(part, name)]),
     );
+    this.tokenizer = this.database === undefined ? undefined : this.makeTokenizer(name, this.database);
     this.proxies = {
       ingress: present.includes("inbound") ? this.makeIngress(name) : undefined,
       egress: present.includes("outbound") ? this.makeEgress(name) : undefined,
@@ -346,6 +347,55 @@ export class TokenShield extends pulumi.ComponentResource {
     const certificate = this.certificates.get(part);
     if (certificate === undefined) throw new Error(`${part} has no certificate in ${this.prefix}`);
     return certificate;
+  }
+
+  private makeTokenizer(namespace: string, database: Database): Tokenizer {
+    const { settings, tenant, foundation, vaultCa } = this.args;
+    const { registry, vault } = settings;
+    const [certificate, files, account] = [this.certificates, this.files, this.accounts].map((all) =>
+      all.get("tokenizer"),
+    ) as [AgentCertificate, SecretFiles, ServiceAccount];
+    return new Tokenizer(
+      `${this.prefix}-tokenizer`,
+      {
+        tenant: tenant.name,
+        namespace,
+        account: account.metadata.name,
+        image: registry.references.tokenizer,
+        spec: tenant.spec.tokenizer,
+        format: tenant.spec.tokenization.format,
+        application: tenant.spec.proxies.inbound.enabled ? tenant.application?.url : undefined,
+        gateways: tenant.gateways,
+        // Where a tenant has no such proxy, nobody has its certificate.
+        peers: { http: [serviceNames("inbound", namespace)[0]], icap: [serviceNames("outbound", namespace)[0]] },
+        clients: Object.entries(platformClients).map(([client, words]) => `${client}:${words}`),
+        database,
+        clientCertificate: settings.database.kind === "group" ? "shown" : "none",
+        vault: {
+          address: vault.podAddress ?? vault.address,
+          namespace: vault.namespace,
+          ownAuthorities: vaultCa === undefined ? "public" : "given",
+          authMount: foundation.authMount,
+          role: this.roleOf("tokenizer"),
+          transitMount: foundation.transit.path,
+          transitKey: this.vault.key.name,
+        },
+        certificate: certificate.pod,
+        secrets: files.mount(),
+        labels: this.labels(),
+      },
+      {
+        ...this.inNamespace(),
+        dependsOn: [
+          this.vault,
+          this.isolation,
+          certificate,
+          files,
+          account,
+          ...(pulumi.Resource.isInstance(database) ? [database] : []),
+        ],
+      },
+    );
   }
 
   private roleOf(part: Part): pulumi.Output<string> {

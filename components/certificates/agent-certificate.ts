@@ -11,6 +11,7 @@ import {
   agentConfig,
   type AgentFile,
   agentPath,
+  authoritiesPath,
   certificateFiles,
   certificatesPath,
   type ReloadHook,
@@ -63,6 +64,8 @@ export interface CertificatePod {
   readonly volumes: types.input.core.v1.Volume[];
   /** For the containers that use the certificate. */
   readonly volumeMounts: types.input.core.v1.VolumeMount[];
+  /** The pod's own token for Vault, for programs that log in there themselves. */
+  readonly tokenMount: types.input.core.v1.VolumeMount;
   /** Changes whenever the agent's settings do, so that pods take them up. */
   readonly annotations: Readonly<Record<string, pulumi.Output<string>>>;
 }
@@ -116,7 +119,7 @@ export class AgentCertificate extends pulumi.ComponentResource {
     const data = {
       "agent.json": text,
       [certificateFiles.authorities]: args.caBundle,
-      ...(vaultCa === undefined ? {} : { "vault-ca.pem": vaultCa }),
+      ...(vaultCa === undefined ? {} : { [certificateFiles.vaultAuthorities]: vaultCa }),
     };
     this.config = new ConfigMap(
       name,
@@ -136,11 +139,8 @@ export class AgentCertificate extends pulumi.ComponentResource {
     awaited: pulumi.Output<string[]>,
   ): CertificatePod {
     const folder = { name: certificates, mountPath: certificatesPath };
-    const authorities = {
-      name: settings,
-      mountPath: `${certificatesPath}-authorities`,
-      readOnly: true,
-    };
+    const authorities = { name: settings, mountPath: authoritiesPath, readOnly: true };
+    const tokenMount = { name: token, mountPath: tokenPath, readOnly: true };
     return {
       initContainer: {
         name: settings,
@@ -163,7 +163,7 @@ export class AgentCertificate extends pulumi.ComponentResource {
         volumeMounts: [
           folder,
           { name: settings, mountPath: agentPath, readOnly: true },
-          { name: token, mountPath: tokenPath, readOnly: true },
+          tokenMount,
           ...(args.volumeMounts ?? []),
         ],
       },
@@ -178,6 +178,7 @@ export class AgentCertificate extends pulumi.ComponentResource {
         },
       ],
       volumeMounts: [{ ...folder, readOnly: true }, authorities],
+      tokenMount,
       annotations: { "tokenization.io/certificate-agent": checksum },
     };
   }

@@ -39,6 +39,7 @@ const labImages = {
   vault: "lab.tokenshield.internal/vault:0123456789abcdef",
   "ingress-proxy": "lab.tokenshield.internal/ingress-proxy:0123456789abcdef",
   "egress-proxy": "lab.tokenshield.internal/egress-proxy:0123456789abcdef",
+  tokenizer: "lab.tokenshield.internal/tokenizer:0123456789abcdef",
 };
 
 const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);

@@ -281,6 +281,22 @@ export interface Meters {
   keyRotation(type: KeyType, result: "completed" | "failed"): void;
 }
 
+/** One step of a trace. Its names come from closed lists; nothing of what was sent is in it. */
+export interface Span {
+  /** Header of calls that belong to this step. */
+  readonly traceparent: string;
+  /** Begins a step within this one. */
+  step(name: string): Span;
+  /** @param name a better name than the one that it was begun with */
+  end(outcome: Outcome, name?: string): void;
+}
+
+/** Traces of requests (W3C Trace Context). */
+export interface Tracing {
+  /** Begins the span of a request, as a step of the trace that its header names if that is well formed. */
+  begin(name: string, traceparent: string | undefined, tracestate: string | undefined): Span;
+}
+
 /** The subset of pino that the parts use. Fields hold no PAN, no token, no header value, no secret. */
 export interface Log {
   debug(fields: object, message: string): void;

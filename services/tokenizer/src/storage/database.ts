@@ -45,10 +45,11 @@ const placed = (value: SqlValue): SqlValue =>
  * Failures are StoreUnavailable (StatementRefused for a defect) and DuplicateEntry; none of them holds a value.
  */
 export class MySqlDatabase implements Database {
-  readonly #options: DatabaseOptions;
+  #options: DatabaseOptions;
   #credentials: DatabaseCredentials;
   #current: PoolGeneration;
   readonly #draining = new Set<Promise<void>>();
+  #replacing: Promise<void> = Promise.resolve();
 
   private constructor(options: DatabaseOptions, credentials: DatabaseCredentials, pool: PoolGeneration) {
     this.#options = options;
@@ -81,12 +82,33 @@ export class MySqlDatabase implements Database {
    */
   async useCredentials(credentials: DatabaseCredentials): Promise<void> {
     if (credentials.user === this.#credentials.user && credentials.password === this.#credentials.password) return;
-    const next = await login(this.#options, credentials);
-    const previous = this.#current;
-    this.#current = next;
-    this.#credentials = credentials;
-    const drained = previous.drain(drainLimit).finally(() => this.#draining.delete(drained));
-    this.#draining.add(drained);
+    await this.#replace(() => ({ options: this.#options, credentials }));
+  }
+
+  /**
+   * Shows the server another client certificate from now on, as `useCredentials` changes the login.
+   *
+   * @throws StoreUnavailable if the login with it is refused; the old one stays in use
+   */
+  async useClientCertificate(client: NonNullable<DatabaseOptions["client"]>): Promise<void> {
+    await this.#replace(() => ({ options: { ...this.#options, client }, credentials: this.#credentials }));
+  }
+
+  /** Changes of login and certificate come one after the other, each on top of what the one before has left. */
+  #replace(next: () => { options: DatabaseOptions; credentials: DatabaseCredentials }): Promise<void> {
+    const work = this.#replacing.then(async () => {
+      const { options, credentials } = next();
+      const pool = await login(options, credentials);
+      const previous = this.#current;
+      this.#current = pool;
+      this.#options = options;
+      this.#credentials = credentials;
+      const drained = previous.drain(drainLimit).finally(() => this.#draining.delete(drained));
+      this.#draining.add(drained);
+    });
+    // Its caller hears of a failure; the next change doesn't wait for that.
+    this.#replacing = work.catch(() => undefined);
+    return work;
   }
 
   query(sql: string, values?: readonly SqlValue[]): Promise<readonly Row[]> {
