@@ -54,8 +54,7 @@ function tenantOutputsOf(
     ingressUrl: proxies?.ingressUrl ?? "",
     managementUrl: tokenizer?.managementUrl ?? "",
     egressAddress: proxies?.egressAddress ?? "",
-    databaseAddress:
-      database === undefined ? "" : pulumi.interpolate`${database.address.host}:${database.address.port}`,
+    databaseAddress: pulumi.interpolate`${database.address.host}:${database.address.port}`,
     rotation: Object.fromEntries([...tenant.classes].map(([className, { state }]) => [className, { ...state }])),
   };
 }

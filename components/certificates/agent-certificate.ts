@@ -10,6 +10,7 @@ import { vaultAudience } from "../vault/tenant";
 import {
   agentConfig,
   agentPath,
+  authoritiesPath,
   certificateFiles,
   certificatesPath,
   type ReloadHook,
@@ -58,6 +59,8 @@ export interface CertificatePod {
   readonly volumes: types.input.core.v1.Volume[];
   /** For the containers that use the certificate. */
   readonly volumeMounts: types.input.core.v1.VolumeMount[];
+  /** The pod's own token for Vault, for programs that log in there themselves. */
+  readonly tokenMount: types.input.core.v1.VolumeMount;
   /** Changes whenever the agent's settings do, so that pods take them up. */
   readonly annotations: Readonly<Record<string, pulumi.Output<string>>>;
 }
@@ -107,7 +110,7 @@ export class AgentCertificate extends pulumi.ComponentResource {
     const data = {
       "agent.json": text,
       [certificateFiles.authorities]: args.caBundle,
-      ...(vaultCa === undefined ? {} : { "vault-ca.pem": vaultCa }),
+      ...(vaultCa === undefined ? {} : { [certificateFiles.vaultAuthorities]: vaultCa }),
     };
     this.config = new ConfigMap(
       name,
@@ -123,11 +126,8 @@ export class AgentCertificate extends pulumi.ComponentResource {
 
   private podParts(args: AgentCertificateArgs, checksum: pulumi.Output<string>): CertificatePod {
     const folder = { name: certificates, mountPath: certificatesPath };
-    const authorities = {
-      name: settings,
-      mountPath: `${certificatesPath}-authorities`,
-      readOnly: true,
-    };
+    const authorities = { name: settings, mountPath: authoritiesPath, readOnly: true };
+    const tokenMount = { name: token, mountPath: tokenPath, readOnly: true };
     return {
       initContainer: {
         name: settings,
@@ -142,11 +142,7 @@ export class AgentCertificate extends pulumi.ComponentResource {
         },
         securityContext: restrictedContainer,
         resources: { requests: { cpu: "10m", memory: "64Mi" }, limits: { cpu: "200m", memory: "192Mi" } },
-        volumeMounts: [
-          folder,
-          { name: settings, mountPath: agentPath, readOnly: true },
-          { name: token, mountPath: tokenPath, readOnly: true },
-        ],
+        volumeMounts: [folder, { name: settings, mountPath: agentPath, readOnly: true }, tokenMount],
       },
       volumes: [
         { name: certificates, emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
@@ -159,6 +155,7 @@ export class AgentCertificate extends pulumi.ComponentResource {
         },
       ],
       volumeMounts: [{ ...folder, readOnly: true }, authorities],
+      tokenMount,
       annotations: { "tokenization.io/certificate-agent": checksum },
     };
   }

@@ -1,10 +1,17 @@
 import { sortedJson } from "../sorted-json";
 
 /** Files below `certificatesPath`. The first holds key, certificate and chain, so that they always change together. */
-export const certificateFiles = { bundle: "tls.pem", authorities: "ca.pem" } as const;
+export const certificateFiles = {
+  bundle: "tls.pem",
+  /** Below `authoritiesPath`: who signs the certificates of the tenant. */
+  authorities: "ca.pem",
+  /** There too, where Vault's authorities are given. */
+  vaultAuthorities: "vault-ca.pem",
+} as const;
 
 /** Where containers find their certificate, and the agent its settings. */
 export const certificatesPath = "/certificates";
+export const authoritiesPath = `${certificatesPath}-authorities`;
 export const agentPath = "/agent";
 
 /** Where pods find the token that they log in to Vault with. */
@@ -59,7 +66,7 @@ export function agentConfig(args: AgentArgs): string {
     vault: {
       address: args.vaultAddress,
       ...(args.vaultNamespace === undefined ? {} : { namespace: args.vaultNamespace }),
-      ...(args.ownAuthorities === "given" ? { ca_cert: `${agentPath}/vault-ca.pem` } : {}),
+      ...(args.ownAuthorities === "given" ? { ca_cert: `${agentPath}/${certificateFiles.vaultAuthorities}` } : {}),
       // Bounded: the kubelet starts the agent again, and the certificate in hand stays valid for a third of its life.
       retry: { num_retries: 12 },
     },

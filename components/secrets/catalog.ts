@@ -46,7 +46,7 @@ function account(name: string, stem: string, login: string, readers: readonly Pa
   };
 }
 
-function apiKey(client: string, readers: readonly Part[]): SecretGroup {
+function apiKey(client: keyof typeof platformClients, readers: readonly Part[]): SecretGroup {
   const stem = `${client}-api-key`;
   return {
     name: `api_${client}`,
@@ -56,6 +56,13 @@ function apiKey(client: string, readers: readonly Part[]): SecretGroup {
     fields: [{ field: "API_KEY", file: stem, value: generated }],
   };
 }
+
+/** The platform's own clients of the management API, and what each may do there. None may reveal. */
+export const platformClients: Readonly<Record<"dashboard" | "cli" | "backup", string>> = {
+  dashboard: "read",
+  cli: "read+write",
+  backup: "read",
+};
 
 const application = account("database_credentials", "db", "tokenshield", ["tokenizer", "database"]);
 
@@ -69,9 +76,19 @@ export const secretGroups: readonly SecretGroup[] = [
   account("database_replication", "db-replication", "tokenshield_replication", ["database"]),
   account("database_backup", "db-backup", "tokenshield_backup", ["database", "backup"]),
   account("database_monitoring", "db-monitoring", "tokenshield_monitoring", ["database"]),
+  // Changes the passwords of the others; the rotator's.
+  account("database_rotation", "db-rotation", "tokenshield_rotation", ["database"]),
   apiKey("dashboard", ["tokenizer", "dashboard"]),
   apiKey("cli", ["tokenizer"]),
   apiKey("backup", ["tokenizer", "backup"]),
+  {
+    // The first password of the built-in account, which has to change it: a later generation opens nothing.
+    name: "admin",
+    className: "api",
+    stem: "admin",
+    readers: ["tokenizer"],
+    fields: [{ field: "PASSWORD", file: "admin-password", value: generated }],
+  },
   {
     name: "jwt",
     className: "jwt",

@@ -6,7 +6,7 @@ import { Policy } from "@pulumi/vault/policy";
 import { SecretBackendKey } from "@pulumi/vault/transit";
 import { badName, refuse } from "../checks";
 import { type DataGuard, guarded } from "../guard";
-import { accountName, type Part } from "../parts";
+import { accountName, databaseServices, type Part } from "../parts";
 import type { VaultFoundation } from "./foundation";
 import { intermediateMount, keyName, roleName } from "./names";
 import { type PolicyArgs, policyRules, policyText } from "./policy";
@@ -199,6 +199,11 @@ export class TenantVault extends pulumi.ComponentResource {
 
 /** The names by which a part is reached inside the cluster; the first is its identity. */
 export function serviceNames(part: Part, namespace: string): [string, ...string[]] {
-  const service = `${accountName(part)}.${namespace}.svc`;
-  return [service, `${service}.cluster.local`];
+  const names = (service: string): [string, string] => {
+    const name = `${service}.${namespace}.svc`;
+    return [name, `${name}.cluster.local`];
+  };
+  if (part !== "database") return names(accountName(part));
+  const { primary, replicas, members } = databaseServices;
+  return [...names(primary), ...names(replicas), ...names(members)];
 }

@@ -1,30 +1,7 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { dirname, join } from "node:path";
+import { X509Certificate } from "node:crypto";
+import { deploy, namespace, succeed } from "./support/deploy.ts";
 import { apply, attemptLab, eventually, image, kubectl, lab, useLab, vault } from "./support/lab.ts";
-
-const root = dirname(dirname(import.meta.dirname));
-const namespace = "tokenshield-lab-acme";
-
-/** Runs `npm run COMMAND -- …` of the deployment, and returns its exit status and everything that it printed. */
-function deploy(...words: readonly string[]): Promise<{ readonly status: number; readonly printed: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, "lab/src/deploy.ts"), ...words], { cwd: root });
-    const chunks: Buffer[] = [];
-    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
-    child.once("error", reject);
-    child.once("close", (status) => {
-      resolve({ status: status ?? 137, printed: Buffer.concat(chunks).toString("utf8") });
-    });
-  });
-}
-
-async function succeed(...words: readonly string[]): Promise<string> {
-  const { status, printed } = await deploy(...words);
-  assert.equal(status, 0, printed.slice(-4_000));
-  return printed;
-}
 
 const jsonPath = (kind: string, name: string, path: string): Promise<string> =>
   kubectl("get", kind, name, "-n", namespace, "-o", `jsonpath=${path}`);
@@ -71,6 +48,50 @@ const reader = {
   },
 };
 
+/** A pod with the tokenizer's account and a certificate agent, as workloads have it. */
+function certified(agent: string, main: string): unknown {
+  const { metadata, spec } = structuredClone(reader);
+  const [container] = spec.containers;
+  assert.ok(container !== undefined);
+  const folder = { name: "certificates", mountPath: "/certificates" };
+  const { securityContext, imagePullPolicy } = container;
+  const keeper = {
+    name: "agent",
+    image: agent,
+    imagePullPolicy,
+    securityContext,
+    command: ["vault", "agent", "-config=/agent/agent.json"],
+    restartPolicy: "Always",
+    startupProbe: {
+      exec: { command: ["test", "-s", "/certificates/tls.pem"] },
+      periodSeconds: 1,
+      failureThreshold: 60,
+    },
+    resources: { requests: { cpu: "10m", memory: "64Mi" }, limits: { cpu: "200m", memory: "192Mi" } },
+    volumeMounts: [
+      folder,
+      { name: "settings", mountPath: "/agent" },
+      { name: "token", mountPath: "/var/run/secrets/tokens" },
+    ],
+  };
+  const serviceAccountToken = { audience: "vault", expirationSeconds: 600, path: "vault" };
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { ...metadata, name: "certified" },
+    spec: {
+      ...spec,
+      initContainers: [keeper],
+      containers: [{ ...container, image: main, volumeMounts: [folder] }],
+      volumes: [
+        { name: "certificates", emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
+        { name: "settings", configMap: { name: "certified" } },
+        { name: "token", projected: { sources: [{ serviceAccountToken }] } },
+      ],
+    },
+  };
+}
+
 describe("the platform on the lab", function () {
   useLab();
 
@@ -81,8 +102,26 @@ describe("the platform on the lab", function () {
 
   after(async function () {
     this.timeout(300_000);
-    await attemptLab(["kubectl", "delete", "pod", "reader", "-n", namespace, "--ignore-not-found"]);
+    await attemptLab([
+      "kubectl",
+      "delete",
+      "pod/reader",
+      "pod/certified",
+      "configmap/certified",
+      "-n",
+      namespace,
+      "--ignore-not-found",
+    ]);
     await succeed("destroy", "--yes");
+    const state = JSON.parse(await succeed("stack", "export")) as { deployment: { resources?: readonly unknown[] } };
+    assert.deepEqual(state.deployment.resources ?? [], []);
+    const left = await attemptLab(["kubectl", "get", "namespace", namespace]);
+    assert.match(left.stderr, /not found/);
+    const mounts = Object.keys(JSON.parse(await vault("secrets", "list", "-format=json")) as object);
+    assert.deepEqual(
+      mounts.filter((mount) => mount.startsWith("tokenshield-lab")),
+      [],
+    );
   });
 
   it("gives the tenant a namespace that refuses unsafe pods and every flow that is not in the table", async () => {
@@ -144,6 +183,38 @@ describe("the platform on the lab", function () {
     assert.ok(files.includes("db-password"), files.join(", "));
     const size = await kubectl("exec", "reader", "-n", namespace, "--", "sh", "-c", "wc -c < /mnt/secrets/db-password");
     assert.ok(Number(size) >= 12, "PCI DSS 8.3.6: at least 12 characters");
+  });
+
+  it("renews a pod's certificate at two thirds of its life, in memory, without a restart", async () => {
+    const [config = ""] = (
+      await kubectl("get", "configmap", "-n", namespace, "-o", "jsonpath={.items[*].metadata.name}")
+    )
+      .split(" ")
+      .filter((name) => name.includes("tokenizer-certificate"));
+    const { data } = JSON.parse(await kubectl("get", "configmap", config, "-n", namespace, "-o", "json")) as {
+      data: Record<string, string>;
+    };
+    const agent = data["agent.json"] ?? "";
+    assert.match(agent, /ttl=10m/);
+    const shortLived = { ...data, "agent.json": agent.replace("ttl=10m", "ttl=30s") };
+    await apply({ apiVersion: "v1", kind: "ConfigMap", metadata: { name: "certified", namespace }, data: shortLived });
+    await apply(certified(image("vault"), image("busybox")));
+    await kubectl("wait", "pod/certified", "-n", namespace, "--for=condition=Ready", "--timeout=120s");
+    const read = async (): Promise<X509Certificate> =>
+      new X509Certificate(
+        await kubectl("exec", "certified", "-n", namespace, "-c", "main", "--", "cat", "/certificates/tls.pem"),
+      );
+    const first = await read();
+    assert.match(first.subject, /CN=tokenizer\./);
+    const second = await eventually(read, ({ serialNumber }) => serialNumber !== first.serialNumber);
+    assert.notEqual(second.serialNumber, first.serialNumber);
+    assert.ok(second.validFromDate < first.validToDate, "the new one is there before the old one ends");
+    const authorities = (data["ca.pem"] ?? "").split(/(?<=-----END CERTIFICATE-----\n)/).filter((text) => text !== "");
+    assert.ok(
+      authorities.some((text) => second.verify(new X509Certificate(text).publicKey)),
+      "the tenant's authority signed it",
+    );
+    assert.equal(await jsonPath("pod", "certified", "{.status.initContainerStatuses[0].restartCount}"), "0");
   });
 
   it("changes nothing in a second update", async () => {
