@@ -99,3 +99,11 @@ function isPlainAddress(value: string, schemes: readonly string[]): boolean {
     schemes.includes(url.protocol) && url.username === "" && url.password === "" && url.search === "" && url.hash === ""
   );
 }
+
+/** Certificates in PEM, and nothing else: no key among them. */
+export const pemCertificates = (): z.ZodString =>
+  text(
+    /^\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+$/,
+    "certificates in PEM, -----BEGIN CERTIFICATE-----…",
+    262_144,
+  );

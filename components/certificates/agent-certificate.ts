@@ -9,6 +9,7 @@ import { sortedJson } from "../sorted-json";
 import { vaultAudience } from "../vault/tenant";
 import {
   agentConfig,
+  type AgentFile,
   agentPath,
   authoritiesPath,
   certificateFiles,
@@ -48,6 +49,10 @@ export interface AgentCertificateArgs {
   readonly leafMinutes: number;
   /** What runs after each renewal. Default: nothing, for programs that watch the file. */
   readonly reload?: ReloadHook | undefined;
+  /** Further files that the agent keeps, in volumes of the pod; programs start once these are there too. */
+  readonly files?: pulumi.Input<readonly AgentFile[]> | undefined;
+  /** Further volumes of the pod that the hook and the files need. */
+  readonly volumeMounts?: readonly types.input.core.v1.VolumeMount[] | undefined;
   /** Labels. */
   readonly labels: LabelArgs;
 }
@@ -92,8 +97,8 @@ export class AgentCertificate extends pulumi.ComponentResource {
     ]);
     const { vaultCa } = args;
     const text = pulumi
-      .all([args.vaultAddress, args.authMount, args.role, args.issuer, args.certificateRole])
-      .apply(([vaultAddress, authMount, role, issuer, certificateRole]) =>
+      .all([args.vaultAddress, args.authMount, args.role, args.issuer, args.certificateRole, args.files ?? []])
+      .apply(([vaultAddress, authMount, role, issuer, certificateRole, files]) =>
         agentConfig({
           vaultAddress,
           vaultNamespace: args.vaultNamespace,
@@ -105,8 +110,12 @@ export class AgentCertificate extends pulumi.ComponentResource {
           names: args.names,
           leafMinutes: args.leafMinutes,
           reload: args.reload,
+          files,
         }),
       );
+    const awaited = pulumi
+      .output(args.files ?? [])
+      .apply((files) => [`${certificatesPath}/${certificateFiles.bundle}`, ...files.map(({ path }) => path)]);
     const data = {
       "agent.json": text,
       [certificateFiles.authorities]: args.caBundle,
@@ -120,11 +129,15 @@ export class AgentCertificate extends pulumi.ComponentResource {
     const checksum = pulumi
       .output(data)
       .apply((content) => createHash("sha256").update(sortedJson(content)).digest("hex").slice(0, 16));
-    this.pod = this.podParts(args, checksum);
+    this.pod = this.podParts(args, checksum, awaited);
     this.registerOutputs({ config: this.config.metadata.name });
   }
 
-  private podParts(args: AgentCertificateArgs, checksum: pulumi.Output<string>): CertificatePod {
+  private podParts(
+    args: AgentCertificateArgs,
+    checksum: pulumi.Output<string>,
+    awaited: pulumi.Output<string[]>,
+  ): CertificatePod {
     const folder = { name: certificates, mountPath: certificatesPath };
     const authorities = { name: settings, mountPath: authoritiesPath, readOnly: true };
     const tokenMount = { name: token, mountPath: tokenPath, readOnly: true };
@@ -136,13 +149,23 @@ export class AgentCertificate extends pulumi.ComponentResource {
         // Keeps running beside the program, and the program waits for its startup probe.
         restartPolicy: "Always",
         startupProbe: {
-          exec: { command: ["test", "-s", `${certificatesPath}/${certificateFiles.bundle}`] },
+          exec: {
+            command: awaited.apply((paths) => [
+              "test",
+              ...paths.flatMap((path, index) => [...(index === 0 ? [] : ["-a"]), "-s", path]),
+            ]),
+          },
           periodSeconds: 1,
           failureThreshold: 120,
         },
         securityContext: restrictedContainer,
         resources: { requests: { cpu: "10m", memory: "64Mi" }, limits: { cpu: "200m", memory: "192Mi" } },
-        volumeMounts: [folder, { name: settings, mountPath: agentPath, readOnly: true }, tokenMount],
+        volumeMounts: [
+          folder,
+          { name: settings, mountPath: agentPath, readOnly: true },
+          tokenMount,
+          ...(args.volumeMounts ?? []),
+        ],
       },
       volumes: [
         { name: certificates, emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },

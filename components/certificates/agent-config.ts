@@ -40,6 +40,16 @@ export interface AgentArgs {
   readonly leafMinutes: number;
   /** What runs after each renewal, inside the agent's container. */
   readonly reload?: ReloadHook | undefined;
+  /** Further files that the agent keeps. */
+  readonly files?: readonly AgentFile[] | undefined;
+}
+
+/** A file that the agent writes from an answer of Vault, and writes anew before what is in it ends. */
+export interface AgentFile {
+  /** Path inside the agent's container. */
+  readonly path: string;
+  /** Template in the agent's language. */
+  readonly template: string;
 }
 
 /** A command that makes a program take up a new certificate. Programs that watch the file need none. */
@@ -81,6 +91,12 @@ export function agentConfig(args: AgentArgs): string {
           ? {}
           : { exec: { command: [...reload.command], timeout: `${reload.timeoutSeconds}s` } }),
       },
+      ...(args.files ?? []).map(({ path, template }) => ({
+        contents: template,
+        destination: path,
+        perms: "0640",
+        error_on_missing_key: true,
+      })),
     ],
   });
 }

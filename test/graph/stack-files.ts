@@ -13,7 +13,7 @@ export type StackName = (typeof stackNames)[number];
 
 /** What a lab that is up writes of its images, as far as settings need it. */
 const labImages = Object.fromEntries(
-  ["vault", "tokenizer", "mysql", "mysql-agent"].map((name) => [
+  ["vault", "tokenizer", "ingress-proxy", "egress-proxy", "mysql", "mysql-agent"].map((name) => [
     name,
     `lab.tokenshield.internal/${name}:0123456789abcdef`,
   ]),
