@@ -279,10 +279,11 @@ export class TokenShield extends pulumi.ComponentResource {
 
   /** What else the certificate agent of a part does. */
   private keptBeside(part: Part): Pick<AgentCertificateArgs, "reload" | "files" | "volumeMounts"> {
-    if (part === "inbound") return { reload: haproxyReload(runtimePort) };
     const { egress } = this.vault;
+    const reload = haproxyReload(runtimePort);
+    if (part === "inbound") return { reload };
     if (part !== "outbound" || egress === undefined) return {};
-    return { files: egress.mount.apply((mount) => [bumpFile(mount, this.bump())]), volumeMounts: [bumpMount] };
+    return { reload, files: egress.mount.apply((mount) => [bumpFile(mount, this.bump())]), volumeMounts: [bumpMount] };
   }
 
   /** What the egress proxy's own authorities may sign for. */
@@ -319,6 +320,7 @@ export class TokenShield extends pulumi.ComponentResource {
       {
         namespace: this.namespace.metadata.name,
         image: settings.registry.references["egress-proxy"],
+        doorImage: settings.registry.references["ingress-proxy"],
         replicas: tenant.spec.proxies.outbound.replicas,
         certificate: this.certificateOf("outbound").pod,
         names: serviceNames("outbound", namespace),
