@@ -54,8 +54,7 @@ function tenantOutputsOf(
     vaultRoles: pulumi.all(Object.fromEntries([...vault.roles].map(([part, role]) => [part, role.roleName]))),
     ...addressesOf(proxies),
     managementUrl: tokenizer?.managementUrl ?? "",
-    databaseAddress:
-      database === undefined ? "" : pulumi.interpolate`${database.address.host}:${database.address.port}`,
+    databaseAddress: pulumi.interpolate`${database.address.host}:${database.address.port}`,
     rotation: Object.fromEntries([...tenant.classes].map(([className, { state }]) => [className, { ...state }])),
   };
 }

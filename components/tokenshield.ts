@@ -2,27 +2,26 @@ import { Namespace, ServiceAccount } from "@pulumi/kubernetes/core/v1";
 import * as pulumi from "@pulumi/pulumi";
 import { namespaceOf, type Settings, type TenantSettings } from "../stacks/settings";
 import type { Addons } from "./addons/addons";
-import { AgentCertificate, type AgentCertificateArgs } from "./certificates/agent-certificate";
-import { bumpFile } from "./certificates/bump";
+import { AgentCertificate } from "./certificates/agent-certificate";
 import { type ArgumentProblem, refuse } from "./checks";
 import type { BackupStorage } from "./cloud/backup-storage";
+import { AuroraCluster } from "./database/aurora-cluster";
 import { type Database, plannedAddress } from "./database/database";
-import { guarded } from "./guard";
+import { ExternalDatabase } from "./database/external-database";
+import { MySqlGroup } from "./database/mysql-group";
+import { type DataGuard, guarded } from "./guard";
 import { Isolation } from "./network/isolation";
 import { tenantFlows } from "./network/tenant-flows";
 import { accountName, type LabelArgs, labelsOf, type Part, parts } from "./parts";
-import { bumpMount, EgressProxy } from "./proxies/egress-proxy";
-import { haproxyReload, runtimePort } from "./proxies/haproxy-config";
-import { IngressProxy } from "./proxies/ingress-proxy";
 import type { Proxies } from "./proxies/proxies";
+import { besideCertificate, bumpOf, tenantProxies } from "./proxies/tenant-proxies";
 import { restrictedNamespace } from "./restricted";
 import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
 import { planRotation, type RotationPlan, type RotationPolicy } from "./secrets/plan";
 import type { TenantLedgers } from "./secrets/read-ledgers";
 import { SecretClass } from "./secrets/secret-class";
-import { SecretFiles } from "./secrets/secret-files";
+import { SecretFiles, secretsMountPath } from "./secrets/secret-files";
 import { Tokenizer } from "./tokenizer/tokenizer";
-import type { BumpArgs } from "./vault/bump";
 import type { VaultFoundation } from "./vault/foundation";
 import { serviceNames, TenantVault } from "./vault/tenant";
 
@@ -42,6 +41,8 @@ export interface TokenShieldArgs {
   readonly ledgers: TenantLedgers;
   /** Authorities that signed Vault's certificate, PEM. Default: public ones. */
   readonly vaultCa?: string | undefined;
+  /** Authorities of a database outside the cluster, PEM; needed where there is one. */
+  readonly databaseCa?: string | undefined;
   /** The time of the update. */
   readonly now: Date;
 }
@@ -52,7 +53,7 @@ const certified: readonly Part[] = ["tokenizer", "database", "inbound", "outboun
 /**
  * One merchant's card tokenization. It has a namespace that admits restricted pods only, isolated by the table of
  * flows; its keys, authority and logins in Vault; its secrets by generation; and for every part an account, files and a
- * certificate. `database` is there once it is provisioned, and `tokenizer` with it.
+ * certificate; its database; its tokenizer; and its proxies.
  */
 export class TokenShield extends pulumi.ComponentResource {
   /** Namespace of the tenant. */
@@ -71,10 +72,10 @@ export class TokenShield extends pulumi.ComponentResource {
   readonly files: ReadonlyMap<Part, SecretFiles>;
   /** The certificates of the parts. */
   readonly certificates: ReadonlyMap<Part, AgentCertificate>;
-  /** The database, once provisioned. */
-  readonly database: Database | undefined = undefined;
-  /** The tokenizer, once there is a database. */
-  readonly tokenizer: Tokenizer | undefined;
+  /** The database. */
+  readonly database: Database;
+  /** The tokenizer. */
+  readonly tokenizer: Tokenizer;
   /** The proxies that its settings ask for. */
   readonly proxies: Proxies;
 
@@ -115,24 +116,37 @@ export class TokenShield extends pulumi.ComponentResource {
         classes: classNames,
         intermediateDays: settings.vault.pki.intermediateDays,
         leafMinutes: settings.vault.pki.leafMinutes,
-        bump: this.bump(),
+        bump: bumpOf(settings, tenant),
         guard,
       },
       { parent: this },
     );
     this.rotation = planRotation(args.ledgers, this.policies(), args.now);
-    this.classes = this.makeClasses();
+    // A database outside the cluster comes first, as secrets carry its address; the group needs secrets to start.
+    const outside = this.outsideDatabase(guard);
+    this.classes = this.makeClasses(outside);
     this.accounts = new Map(present.map((part) => [part, this.makeAccount(part)]));
     const readers = present.filter((part) => groupsReadBy(part, secretGroups).length > 0);
     this.files = new Map(readers.map((part) => [part, this.makeFiles(part)]));
     this.certificates = new Map(
       present.filter((part) => certified.includes(part)).map((part) => [part, this.makeCertificate(part, name)]),
     );
-    this.tokenizer = this.database === undefined ? undefined : this.makeTokenizer(name, this.database);
-    this.proxies = {
-      ingress: present.includes("inbound") ? this.makeIngress(name) : undefined,
-      egress: present.includes("outbound") ? this.makeEgress(name) : undefined,
-    };
+    this.database = outside ?? this.makeGroup(guard);
+    this.tokenizer = this.makeTokenizer(name);
+    this.proxies = tenantProxies(
+      prefix,
+      {
+        settings,
+        tenant,
+        namespace: this.namespace,
+        namespaceName: name,
+        vault: this.vault,
+        certificates: this.certificates,
+        labels: this.labels(),
+      },
+      // A proxy's pods log in to Vault before they start, and talk through its policies.
+      { ...this.inNamespace(), dependsOn: [this.vault, this.isolation, ...this.accounts.values()] },
+    );
     this.registerOutputs({
       namespace: this.namespace.metadata.name,
       caBundle: this.vault.caBundle,
@@ -166,13 +180,11 @@ export class TokenShield extends pulumi.ComponentResource {
     );
   }
 
-  private makeClasses(): ReadonlyMap<ClassName, SecretClass> {
+  private makeClasses(outside: Database | undefined): ReadonlyMap<ClassName, SecretClass> {
     const { settings, tenant, foundation, ledgers, now } = this.args;
-    const database = plannedAddress(
-      settings.database.kind,
-      namespaceOf(settings.environment, tenant),
-      settings.database,
-    );
+    const database =
+      outside?.address ??
+      plannedAddress(settings.database.kind, namespaceOf(settings.environment, tenant), settings.database);
     const made = new Map<ClassName, SecretClass>();
     for (const className of classNames) {
       const plan = this.rotation[className];
@@ -270,93 +282,20 @@ export class TokenShield extends pulumi.ComponentResource {
         certificateRole: part,
         caBundle: this.vault.caBundle,
         leafMinutes: vault.pki.leafMinutes,
-        ...this.keptBeside(part),
+        ...besideCertificate(part, bumpOf(settings, this.args.tenant), this.vault),
         labels: this.labels(),
       },
       this.inNamespace(),
     );
   }
 
-  /** What else the certificate agent of a part does. */
-  private keptBeside(part: Part): Pick<AgentCertificateArgs, "reload" | "files" | "volumeMounts"> {
-    const { egress } = this.vault;
-    const reload = haproxyReload(runtimePort);
-    if (part === "inbound") return { reload };
-    if (part !== "outbound" || egress === undefined) return {};
-    return { reload, files: egress.mount.apply((mount) => [bumpFile(mount, this.bump())]), volumeMounts: [bumpMount] };
-  }
-
-  /** What the egress proxy's own authorities may sign for. */
-  private bump(): BumpArgs {
-    const { settings, tenant } = this.args;
-    return {
-      gateways: tenant.gateways.map(({ host }) => host),
-      commonName: `TokenShield ${settings.environment} ${tenant.name} egress proxy`.slice(0, 64),
-      minutes: settings.vault.pki.leafMinutes,
-    };
-  }
-
-  private makeIngress(namespace: string): IngressProxy {
-    const { settings, tenant } = this.args;
-    return new IngressProxy(
-      `${this.prefix}-inbound`,
-      {
-        namespace: this.namespace.metadata.name,
-        image: settings.registry.references["ingress-proxy"],
-        replicas: tenant.spec.proxies.inbound.replicas,
-        certificate: this.certificateOf("inbound").pod,
-        names: serviceNames("inbound", namespace),
-        tokenizer: serviceNames("tokenizer", namespace),
-        labels: this.labels(),
-      },
-      this.proxyOptions("inbound"),
-    );
-  }
-
-  private makeEgress(namespace: string): EgressProxy {
-    const { settings, tenant } = this.args;
-    return new EgressProxy(
-      `${this.prefix}-outbound`,
-      {
-        namespace: this.namespace.metadata.name,
-        image: settings.registry.references["egress-proxy"],
-        doorImage: settings.registry.references["ingress-proxy"],
-        replicas: tenant.spec.proxies.outbound.replicas,
-        certificate: this.certificateOf("outbound").pod,
-        names: serviceNames("outbound", namespace),
-        tokenizer: serviceNames("tokenizer", namespace),
-        gateways: [...tenant.gateways].sort((a, b) => (a.host === b.host ? a.port - b.port : a.host < b.host ? -1 : 1)),
-        authorityName: this.bump().commonName,
-        authority: this.vault.egress?.certificate ?? "",
-        labels: this.labels(),
-      },
-      this.proxyOptions("outbound"),
-    );
-  }
-
-  /** A proxy's pods log in to Vault before they start, and talk through its policies. */
-  private proxyOptions(part: "inbound" | "outbound"): pulumi.ComponentResourceOptions {
-    const account = this.accounts.get(part);
-    const login = this.vault.roles.get(part);
-    const issuing = this.vault.certificateRoles.get(part);
-    return {
-      ...this.inNamespace(),
-      dependsOn: [this.isolation, ...[account, login, issuing].filter((one) => one !== undefined)],
-    };
-  }
-
-  private certificateOf(part: Part): AgentCertificate {
-    const certificate = this.certificates.get(part);
-    if (certificate === undefined) throw new Error(`${part} has no certificate in ${this.prefix}`);
-    return certificate;
-  }
-
-  private makeTokenizer(namespace: string, database: Database): Tokenizer {
+  private makeTokenizer(namespace: string): Tokenizer {
+    const { database } = this;
     const { settings, tenant, foundation, vaultCa } = this.args;
     const { registry, vault } = settings;
-    const [certificate, files, account] = [this.certificates, this.files, this.accounts].map((all) =>
-      all.get("tokenizer"),
-    ) as [AgentCertificate, SecretFiles, ServiceAccount];
+    const certificate = partOf(this.certificates, "tokenizer");
+    const files = partOf(this.files, "tokenizer");
+    const account = partOf(this.accounts, "tokenizer");
     return new Tokenizer(
       `${this.prefix}-tokenizer`,
       {
@@ -400,14 +339,79 @@ export class TokenShield extends pulumi.ComponentResource {
     );
   }
 
+  /** The database of a tenant whose cards lie outside the cluster. */
+  private outsideDatabase(guard: DataGuard): Database | undefined {
+    const { settings, tenant, databaseCa: caBundle = "" } = this.args;
+    const { environment, database, tags } = settings;
+    const name = `${this.prefix}-database`;
+    if (database.kind === "external") {
+      const { host = "", port } = database;
+      return new ExternalDatabase(name, { host, port, caBundle }, { parent: this });
+    }
+    if (database.kind !== "aurora" || database.aurora === undefined) return undefined;
+    const cluster = {
+      ...database.aurora,
+      environment,
+      tenant: tenant.name,
+      port: database.port,
+      caBundle,
+      tags,
+      guard,
+    };
+    return new AuroraCluster(name, cluster, { parent: this });
+  }
+
+  private makeGroup(guard: DataGuard): MySqlGroup {
+    const { settings, tenant } = this.args;
+    const { environment, database, registry } = settings;
+    const { enabled, database: availability } = tenant.spec.highAvailability;
+    const { mysql = "", "mysql-agent": agent = "" } = registry.references;
+    const { memory, cpuRequest, cpuLimit, storageClass, nodes } = database.group;
+    const files = partOf(this.files, "database");
+    const account = partOf(this.accounts, "database");
+    return new MySqlGroup(
+      `${this.prefix}-database`,
+      {
+        environment,
+        tenant: tenant.name,
+        namespace: namespaceOf(environment, tenant),
+        members: enabled && availability.replication ? database.group.members : 1,
+        images: { mysql, agent },
+        account,
+        certificate: partOf(this.certificates, "database").pod,
+        secrets: { ...files.mount(), path: secretsMountPath },
+        resources: { memory, cpuRequest, cpuLimit },
+        size: tenant.spec.database.size,
+        storageClass,
+        nodes,
+        caBundle: this.vault.caBundle,
+        guard,
+        labels: this.labels(),
+      },
+      // Its pods log in to Vault from their first moment on, and call each other.
+      { ...this.inNamespace(), dependsOn: [this.namespace, this.isolation, this.vault] },
+    );
+  }
+
   private roleOf(part: Part): pulumi.Output<string> {
-    const role = this.vault.roles.get(part);
-    if (role === undefined) throw new Error(`${part} is no part of ${this.prefix}`);
-    return role.roleName;
+    return partOf(this.vault.roles, part).roleName;
   }
 }
 
-function* problems({ settings, tenant }: TokenShieldArgs): Generator<ArgumentProblem> {
+/** What one part has. */
+function partOf<T>(made: ReadonlyMap<Part, T>, part: Part): T {
+  const own = made.get(part);
+  if (own === undefined) throw new Error(`${part} is no part of this tenant`);
+  return own;
+}
+
+function* problems({ settings, tenant, databaseCa }: TokenShieldArgs): Generator<ArgumentProblem> {
+  if (settings.database.kind !== "group" && databaseCa === undefined) {
+    yield {
+      propertyPath: "databaseCa",
+      reason: "expected certificates in PEM, as the database is outside the cluster",
+    };
+  }
   if (!settings.tenants.includes(tenant)) {
     yield { propertyPath: "tenant", reason: `expected a tenant of the settings, given ${tenant.name}` };
   }

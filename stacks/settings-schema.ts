@@ -192,7 +192,7 @@ const rotation = z.strictObject({
 
 const group = z.strictObject({
   members: z
-    .union([z.literal(3), z.literal(5)])
+    .literal([3, 5], { error: "3 or 5" })
     .default(3)
     .describe("Members of a replicated group: 3 or 5. A tenant without high availability has one."),
   memory: quantityText()

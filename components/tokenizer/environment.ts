@@ -86,7 +86,7 @@ export function environmentOf(args: EnvironmentArgs): Readonly<Record<string, pu
     ICAP_PORT: `${ports.icap}`,
     API_PORT: `${ports.management}`,
     ...(args.application === undefined ? {} : { APP_ENDPOINT: args.application }),
-    EGRESS_DESTINATIONS: args.gateways.map(originOf).join(","),
+    EGRESS_DESTINATIONS: [...new Set(args.gateways.map(originOf))].sort().join(","),
     TLS_MODE: "mutual",
     TLS_CERT_FILE: certificate,
     TLS_KEY_FILE: certificate,

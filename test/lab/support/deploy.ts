@@ -21,7 +21,7 @@ export function deploy(...words: readonly string[]): Promise<{ readonly status: 
   });
 }
 
-/** As `deploy`, but a non-zero exit status rejects with the end of what was printed. */
+/** The same; an exit status other than 0 fails with the end of what was printed. */
 export async function succeed(...words: readonly string[]): Promise<string> {
   const { status, printed } = await deploy(...words);
   assert.equal(status, 0, printed.slice(-4_000));

@@ -79,7 +79,7 @@ describe("three members and their agents, with real servers", function () {
     group.start();
     const primary = await group.whole();
     print(`from nothing to a whole group: ${((performance.now() - began) / 1000).toFixed(1)} s`);
-    await withSession(group.login(primary, "schema"), (session) =>
+    await withSession(group.login(primary, "app"), (session) =>
       session.run("CREATE TABLE tokenshield.written (id BIGINT PRIMARY KEY)"),
     );
     write();
@@ -105,7 +105,8 @@ describe("three members and their agents, with real servers", function () {
         withSession(group.login(primary, account), (session) => session.run(statement)),
         /denied/,
       );
-    await refused("app", "CREATE TABLE tokenshield.other (id INT)");
+    await refused("app", "CREATE DATABASE other");
+    await refused("app", "CREATE USER other");
     await refused("app", "SELECT * FROM mysql.user");
     await refused("monitoring", "SELECT * FROM tokenshield.written");
     await refused("backup", "DELETE FROM tokenshield.written");

@@ -22,6 +22,12 @@ export interface DatabaseSession {
   ): Promise<{ readonly affectedRows: number; readonly insertId: number }>;
 }
 
+/** One statement and its values, as `DatabaseSession.execute` takes them. */
+export interface Change {
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+}
+
 /**
  * The pool. Each method takes a connection and gives it back. Every failure of the connection or of the server rejects with
  * StoreUnavailable; a violated unique index rejects with DuplicateEntry, a deadlock or lock timeout (both rolled back whole)
@@ -29,6 +35,8 @@ export interface DatabaseSession {
  */
 export interface Database extends DatabaseSession {
   transaction<T>(work: (session: DatabaseSession) => Promise<T>): Promise<T>;
+  /** A transaction of changes that need no answer of each other: all of them, or none, in one trip to the server. */
+  together(changes: readonly Change[]): Promise<void>;
   /**
    * Runs `work` while this session holds the named lock (GET_LOCK) on a connection of its own.
    * @returns undefined without running `work` if the lock isn't had within `seconds`

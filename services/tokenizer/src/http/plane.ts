@@ -3,7 +3,7 @@ import { createServer as createTlsServer, type ServerOptions as TlsServerOptions
 import type { AddressInfo, Socket } from "node:net";
 import { type Dispatcher, Pool } from "undici";
 import { Refusal } from "../core/errors.ts";
-import { admitPeers, peerSubject } from "../core/peers.ts";
+import { mayCall, peerSubject } from "../core/peers.ts";
 import type { Caller, Log, Meters, Outcome, Span, Tracing } from "../core/ports.ts";
 import {
   asRefusal,
@@ -73,6 +73,7 @@ export class HttpPlane {
   readonly #server: Server;
   readonly #application: Pool;
   readonly #prefix: string;
+  readonly #peers: readonly string[];
   readonly #budget: ByteBudget;
   readonly #sockets = new Set<Socket>();
   #inFlight = 0;
@@ -81,6 +82,7 @@ export class HttpPlane {
   constructor(options: HttpPlaneOptions, parts: HttpPlaneParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#peers = options.peers ?? [];
     const application = new URL(options.application);
     this.#prefix = application.pathname.replace(/\/$/, "");
     this.#budget = new ByteBudget(options.maxHeldBytes ?? 268_435_456);
@@ -100,8 +102,11 @@ export class HttpPlane {
       options.tls === undefined
         ? createServer(limits, handler)
         : createTlsServer({ ...limits, ...options.tls }, handler);
-    admitPeers(this.#server, options.peers ?? [], (subject) => {
-      parts.log.warn({ subject }, "a peer that may not call this port was sent away");
+    // Before the server itself takes the connection up.
+    this.#server.prependListener("secureConnection", (socket: Socket) => {
+      if (mayCall(socket, this.#peers)) return;
+      parts.log.warn({ subject: peerSubject(socket) }, "a peer that may not call this port was sent away");
+      socket.destroy();
     });
     this.#server.headersTimeout = 15_000;
     this.#server.requestTimeout = options.requestTimeout ?? 60_000;
@@ -159,6 +164,8 @@ export class HttpPlane {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // What a connection that was sent away had sent already is nobody's request.
+    if (!mayCall(request.socket, this.#peers)) return;
     const started = performance.now();
     let outcome: Outcome = "ok";
     let span: Span | undefined;

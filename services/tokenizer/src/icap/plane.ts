@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
-import { admitPeers } from "../core/peers.ts";
+import { mayCall, peerSubject } from "../core/peers.ts";
 import type { Audit, Log, Meters, Tracing } from "../core/ports.ts";
 import { ByteBudget, type Revealing, type Tokenizing } from "../flow/index.ts";
 import { Destinations } from "./destinations.ts";
@@ -75,9 +75,6 @@ export class IcapPlane {
       void this.#accept(socket);
     };
     this.#server = options.tls === undefined ? createServer(accept) : createTlsServer(options.tls, accept);
-    admitPeers(this.#server, options.peers ?? [], (subject) => {
-      parts.log.warn({ subject }, "a peer that may not call this port was sent away");
-    });
     this.#server.on("tlsClientError", (_error: Error, socket: Socket) => socket.destroy());
   }
 
@@ -115,6 +112,11 @@ export class IcapPlane {
 
   async #accept(socket: Socket): Promise<void> {
     socket.on("error", () => socket.destroy());
+    if (!mayCall(socket, this.#options.peers ?? [])) {
+      this.#shared.log.warn({ subject: peerSubject(socket) }, "a peer that may not call this port was sent away");
+      socket.destroy();
+      return;
+    }
     if (this.#sockets.size >= this.#shared.maxConnections) {
       this.#shared.meters.refused("size");
       socket.end(

@@ -33,7 +33,6 @@ export interface ServicePorts {
   readonly api: number;
 }
 
-const certificateInterval = 10_000;
 const housekeepingInterval = 60_000;
 /** What a stop needs after the last request, for keys, pool and log. */
 const closingTime = 3000;
@@ -239,7 +238,7 @@ function followCertificates(
   log: Logger,
 ): Periodic {
   let current = first;
-  return new Periodic("certificates", certificateInterval, log, async () => {
+  return new Periodic("certificates", settings.SECRETS_WATCH_POLL_INTERVAL, log, async () => {
     const next = await readCertificates(settings);
     if (
       next === undefined ||

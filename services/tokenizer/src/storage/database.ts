@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PoolConnection, QueryResult, ResultSetHeader } from "mysql2/promise";
 import { StoreUnavailable } from "../core/errors.ts";
-import type { Database, DatabaseSession, Row, SqlValue } from "../core/ports.ts";
+import type { Change, Database, DatabaseSession, Row, SqlValue } from "../core/ports.ts";
 import { databaseError, errorClassOf, lostAgainstAnother, unavailable } from "./errors.ts";
 import { type DatabaseCredentials, type DatabaseOptions, PoolGeneration } from "./pool.ts";
 
@@ -124,9 +124,18 @@ export class MySqlDatabase implements Database {
    * lock timeout it runs again, at most three times more, so it must have no effect outside of the database.
    */
   async transaction<T>(work: (session: DatabaseSession) => Promise<T>): Promise<T> {
+    return this.#again((connection) => inTransaction(connection, work));
+  }
+
+  /** Repeated like `transaction`. The text is put together from the statements and their escaped values. */
+  async together(changes: readonly Change[]): Promise<void> {
+    await this.#again((connection) => inOneTrip(connection, changes));
+  }
+
+  async #again<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#current.lend((connection) => inTransaction(connection, work));
+        return await this.#current.lend(work);
       } catch (error) {
         if (!lostAgainstAnother(error) || attempt === transactionTries) throw error;
         await sleep(Math.random() * 10 * attempt);
@@ -189,10 +198,24 @@ async function inTransaction<T>(
   work: (session: DatabaseSession) => Promise<T>,
 ): Promise<T> {
   await connection.query("START TRANSACTION");
-  try {
+  return orRollBack(connection, async () => {
     const result = await work(new ConnectionSession(connection));
     await connection.query("COMMIT");
     return result;
+  });
+}
+
+/** The server stops at the first statement that fails, with the transaction open. */
+async function inOneTrip(connection: PoolConnection, changes: readonly Change[]): Promise<void> {
+  const texts = changes.map(({ sql, values }) => connection.format(sql, [...values]));
+  await orRollBack(connection, async () => {
+    await connection.query(["START TRANSACTION", ...texts, "COMMIT"].join(";\n"));
+  });
+}
+
+async function orRollBack<T>(connection: PoolConnection, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (thrown) {
     const error = databaseError(thrown);
     // A connection that is in doubt is closed by the pool, which rolls back too.

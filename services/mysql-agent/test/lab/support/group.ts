@@ -83,7 +83,7 @@ export class TestGroup {
     const names = ["mysql-0", "mysql-1", "mysql-2"];
     const pem = (name: string): string => readFileSync(join(tls, name), "utf8");
     const api = new ApiServer({ key: pem("tls.key"), cert: pem("tls.crt") }, names);
-    const rootPassword = readFileSync(join(secrets, "mysql-root-password"), "utf8");
+    const rootPassword = readFileSync(join(secrets, "db-root-password"), "utf8");
     const members: GroupMember[] = [];
     for (const name of names) {
       const own = join(folder, name);
