@@ -37,7 +37,7 @@ function facts(rule: Rule): Omit<ResourceValidationPolicy, "validateResource" | 
     severity,
     framework: {
       name: pci.length > 0 ? "PCI DSS" : "CIS Kubernetes Benchmark",
-      version: pci.length > 0 ? "4.0.1" : "1.11",
+      version: pci.length > 0 ? "4.0.1" : "1.8",
       reference: pci.length > 0 ? pci.join(", ") : cis.join(", "),
       specification: description,
     },

@@ -33,6 +33,8 @@ export const tenantSchema = {
   managementUrl: z.string(),
   /** Where the application sends its payments, host:port; empty while the proxies aren't provisioned. */
   egressAddress: z.string(),
+  /** What the application trusts on that way, and only there, PEM; empty while the proxies aren't provisioned. */
+  egressCaBundle: z.string(),
   /** Where the database takes writes, host:port; empty while it isn't provisioned. */
   databaseAddress: z.string(),
   /** Where the rotation of each class stands. */

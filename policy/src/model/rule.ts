@@ -33,7 +33,7 @@ export interface RuleFacts {
   readonly severity: Severity;
   /** Numbers of requirements of PCI DSS 4.0.1; empty for a rule of good operation alone. */
   readonly pci: readonly string[];
-  /** Numbers of recommendations of the CIS Kubernetes Benchmark 1.11 or, where it is said, another CIS benchmark. */
+  /** Numbers of recommendations of the CIS Kubernetes Benchmark 1.8 or, where it is said, another CIS benchmark. */
   readonly cis?: readonly string[];
   /** A full sentence with "must". */
   readonly description: string;

@@ -1,6 +1,8 @@
 import { stackRule } from "../../model/rule.ts";
 
-const harmless = /^(random:index\/randomPassword:RandomPassword|vault:|pulumi:|tokenshield:)/;
+/** A database of the cloud gives its address, which is part of a login's URL; it has no password to give. */
+const harmless =
+  /^(random:index\/randomPassword:RandomPassword|vault:|pulumi:|tokenshield:|aws:rds\/cluster(Instance)?:)/;
 
 export const secretsAreFedByGeneratedValues = stackRule({
   name: "secrets-are-fed-by-generated-values",

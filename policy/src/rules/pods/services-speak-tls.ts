@@ -1,7 +1,8 @@
 import { podRule } from "../../model/rule.ts";
 import { variables } from "./environment.ts";
 
-const addresses = ["VAULT_ADDR", "APP_ENDPOINT", "BAO_ADDR"];
+/** The merchant's application isn't among them: it gets tokens alone, and decides on its own TLS. */
+const addresses = ["VAULT_ADDR", "BAO_ADDR"];
 
 export const servicesSpeakTls = podRule({
   name: "services-speak-tls",
