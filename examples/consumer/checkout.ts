@@ -4,5 +4,5 @@ import { defineConsumer } from "@tokenshield/contract";
 export const checkout = defineConsumer({
   name: "tokenshield-consumer",
   outputs: ["environment"],
-  tenant: ["provisioned", "egressAddress", "caBundle"],
+  tenant: ["provisioned", "egressAddress", "egressCaBundle"],
 });

@@ -31,8 +31,10 @@ export const tenantSchema = {
   ingressUrl: z.string(),
   /** The management API; empty while the tokenizer isn't provisioned. */
   managementUrl: z.string(),
-  /** Where the application sends its payments, host:port; empty while the proxies aren't provisioned. */
+  /** Where the application sends its payments by CONNECT, host:port; empty while the proxies aren't provisioned. */
   egressAddress: z.string(),
+  /** What the application trusts on that way, and only there, PEM; empty while the proxies aren't provisioned. */
+  egressCaBundle: z.string(),
   /** Where the database takes writes, host:port; empty while it isn't provisioned. */
   databaseAddress: z.string(),
   /** Where the rotation of each class stands. */
