@@ -20,7 +20,18 @@ export type Step =
       readonly limit: number;
     };
 
-const folders = ["index.ts", "stacks", "components", "packages", "policy", "engine", "lab", "services", "examples", "test"];
+const folders = [
+  "index.ts",
+  "stacks",
+  "components",
+  "packages",
+  "policy",
+  "engine",
+  "lab",
+  "services",
+  "examples",
+  "test",
+];
 
 /**
  * @param exists tells whether a path of the project exists, so that the folder graph is read of what is there
