@@ -149,7 +149,12 @@ const cases: readonly BadSettings[] = [
   {
     title: "a group without an image of MySQL",
     at: ["registry", "references"],
-    value: { vault: "registry.example.com/vault:1", "mysql-agent": "registry.example.com/mysql-agent:1" },
+    value: Object.fromEntries(
+      ["vault", "tokenizer", "ingress-proxy", "egress-proxy", "mysql-agent"].map((name) => [
+        name,
+        `example.com/${name}:1`,
+      ]),
+    ),
     path: "registry.references.mysql",
     expected: /image/,
   },
