@@ -2,22 +2,20 @@ import { Namespace, ServiceAccount } from "@pulumi/kubernetes/core/v1";
 import * as pulumi from "@pulumi/pulumi";
 import { namespaceOf, type Settings, type TenantSettings } from "../stacks/settings";
 import type { Addons } from "./addons/addons";
-import { AgentCertificate, type AgentCertificateArgs } from "./certificates/agent-certificate";
-import { bumpFile } from "./certificates/bump";
+import { AgentCertificate } from "./certificates/agent-certificate";
 import { type ArgumentProblem, refuse } from "./checks";
 import type { BackupStorage } from "./cloud/backup-storage";
 import { AuroraCluster } from "./database/aurora-cluster";
 import { type Database, plannedAddress } from "./database/database";
 import { ExternalDatabase } from "./database/external-database";
+import { memberHosts } from "./database/members";
 import { MySqlGroup } from "./database/mysql-group";
 import { type DataGuard, guarded } from "./guard";
 import { Isolation } from "./network/isolation";
 import { tenantFlows } from "./network/tenant-flows";
 import { accountName, type LabelArgs, labelsOf, type Part, parts } from "./parts";
-import { bumpMount, EgressProxy } from "./proxies/egress-proxy";
-import { haproxyReload, runtimePort } from "./proxies/haproxy-config";
-import { IngressProxy } from "./proxies/ingress-proxy";
 import type { Proxies } from "./proxies/proxies";
+import { besideCertificate, bumpOf, tenantProxies } from "./proxies/tenant-proxies";
 import { restrictedNamespace } from "./restricted";
 import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
 import { planRotation, type RotationPlan, type RotationPolicy } from "./secrets/plan";
@@ -25,7 +23,6 @@ import type { TenantLedgers } from "./secrets/read-ledgers";
 import { SecretClass } from "./secrets/secret-class";
 import { SecretFiles, secretsMountPath } from "./secrets/secret-files";
 import { Tokenizer } from "./tokenizer/tokenizer";
-import type { BumpArgs } from "./vault/bump";
 import type { VaultFoundation } from "./vault/foundation";
 import { serviceNames, TenantVault } from "./vault/tenant";
 
@@ -120,7 +117,7 @@ export class TokenShield extends pulumi.ComponentResource {
         classes: classNames,
         intermediateDays: settings.vault.pki.intermediateDays,
         leafMinutes: settings.vault.pki.leafMinutes,
-        bump: this.bump(),
+        bump: bumpOf(settings, tenant),
         guard,
       },
       { parent: this },
@@ -137,10 +134,20 @@ export class TokenShield extends pulumi.ComponentResource {
     );
     this.database = outside ?? this.makeGroup(guard);
     this.tokenizer = this.makeTokenizer(name);
-    this.proxies = {
-      ingress: present.includes("inbound") ? this.makeIngress(name) : undefined,
-      egress: present.includes("outbound") ? this.makeEgress(name) : undefined,
-    };
+    this.proxies = tenantProxies(
+      prefix,
+      {
+        settings,
+        tenant,
+        namespace: this.namespace,
+        namespaceName: name,
+        vault: this.vault,
+        certificates: this.certificates,
+        labels: this.labels(),
+      },
+      // A proxy's pods log in to Vault before they start, and talk through its policies.
+      { ...this.inNamespace(), dependsOn: [this.vault, this.isolation, ...this.accounts.values()] },
+    );
     this.registerOutputs({
       namespace: this.namespace.metadata.name,
       caBundle: this.vault.caBundle,
@@ -265,7 +272,10 @@ export class TokenShield extends pulumi.ComponentResource {
       {
         namespace: this.namespace.metadata.name,
         part,
-        names: serviceNames(part, namespace),
+        names: [
+          ...serviceNames(part, namespace),
+          ...(part === "database" ? memberHosts(this.members(), namespace) : []),
+        ],
         image: registry.references.vault,
         vaultAddress: vault.podAddress ?? vault.address,
         vaultNamespace: vault.namespace,
@@ -276,83 +286,11 @@ export class TokenShield extends pulumi.ComponentResource {
         certificateRole: part,
         caBundle: this.vault.caBundle,
         leafMinutes: vault.pki.leafMinutes,
-        ...this.keptBeside(part),
+        ...besideCertificate(part, bumpOf(settings, this.args.tenant), this.vault),
         labels: this.labels(),
       },
       this.inNamespace(),
     );
-  }
-
-  /** What else the certificate agent of a part does. */
-  private keptBeside(part: Part): Pick<AgentCertificateArgs, "reload" | "files" | "volumeMounts"> {
-    if (part === "inbound") return { reload: haproxyReload(runtimePort) };
-    const { egress } = this.vault;
-    if (part !== "outbound" || egress === undefined) return {};
-    return { files: egress.mount.apply((mount) => [bumpFile(mount, this.bump())]), volumeMounts: [bumpMount] };
-  }
-
-  /** What the egress proxy's own authorities may sign for. */
-  private bump(): BumpArgs {
-    const { settings, tenant } = this.args;
-    return {
-      gateways: tenant.gateways.map(({ host }) => host),
-      commonName: `TokenShield ${settings.environment} ${tenant.name} egress proxy`.slice(0, 64),
-      minutes: settings.vault.pki.leafMinutes,
-    };
-  }
-
-  private makeIngress(namespace: string): IngressProxy {
-    const { settings, tenant } = this.args;
-    return new IngressProxy(
-      `${this.prefix}-inbound`,
-      {
-        namespace: this.namespace.metadata.name,
-        image: settings.registry.references["ingress-proxy"],
-        replicas: tenant.spec.proxies.inbound.replicas,
-        certificate: this.certificateOf("inbound").pod,
-        names: serviceNames("inbound", namespace),
-        tokenizer: serviceNames("tokenizer", namespace),
-        labels: this.labels(),
-      },
-      this.proxyOptions("inbound"),
-    );
-  }
-
-  private makeEgress(namespace: string): EgressProxy {
-    const { settings, tenant } = this.args;
-    return new EgressProxy(
-      `${this.prefix}-outbound`,
-      {
-        namespace: this.namespace.metadata.name,
-        image: settings.registry.references["egress-proxy"],
-        replicas: tenant.spec.proxies.outbound.replicas,
-        certificate: this.certificateOf("outbound").pod,
-        names: serviceNames("outbound", namespace),
-        tokenizer: serviceNames("tokenizer", namespace),
-        gateways: [...tenant.gateways].sort((a, b) => (a.host === b.host ? a.port - b.port : a.host < b.host ? -1 : 1)),
-        authorityName: this.bump().commonName,
-        authority: this.vault.egress?.certificate ?? "",
-        labels: this.labels(),
-      },
-      this.proxyOptions("outbound"),
-    );
-  }
-
-  /** A proxy's pods log in to Vault before they start, and talk through its policies. */
-  private proxyOptions(part: "inbound" | "outbound"): pulumi.ComponentResourceOptions {
-    const account = this.accounts.get(part);
-    const login = this.vault.roles.get(part);
-    const issuing = this.vault.certificateRoles.get(part);
-    return {
-      ...this.inNamespace(),
-      dependsOn: [this.isolation, ...[account, login, issuing].filter((one) => one !== undefined)],
-    };
-  }
-
-  private certificateOf(part: Part): AgentCertificate {
-    const certificate = this.certificates.get(part);
-    if (certificate === undefined) throw new Error(`${part} has no certificate in ${this.prefix}`);
-    return certificate;
   }
 
   private makeTokenizer(namespace: string): Tokenizer {
@@ -427,10 +365,16 @@ export class TokenShield extends pulumi.ComponentResource {
     return new AuroraCluster(name, cluster, { parent: this });
   }
 
+  /** How many members the group in the cluster has. */
+  private members(): number {
+    const { settings, tenant } = this.args;
+    const { enabled, database } = tenant.spec.highAvailability;
+    return enabled && database.replication ? settings.database.group.members : 1;
+  }
+
   private makeGroup(guard: DataGuard): MySqlGroup {
     const { settings, tenant } = this.args;
     const { environment, database, registry } = settings;
-    const { enabled, database: availability } = tenant.spec.highAvailability;
     const { mysql = "", "mysql-agent": agent = "" } = registry.references;
     const { memory, cpuRequest, cpuLimit, storageClass, nodes } = database.group;
     const files = partOf(this.files, "database");
@@ -441,7 +385,7 @@ export class TokenShield extends pulumi.ComponentResource {
         environment,
         tenant: tenant.name,
         namespace: namespaceOf(environment, tenant),
-        members: enabled && availability.replication ? database.group.members : 1,
+        members: this.members(),
         images: { mysql, agent },
         account,
         certificate: partOf(this.certificates, "database").pod,

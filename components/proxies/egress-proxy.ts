@@ -3,8 +3,17 @@ import { bumpPath } from "../certificates/bump";
 import { type ArgumentProblem, refuse } from "../checks";
 import { ports } from "../parts";
 import { restrictedContainer } from "../restricted";
-import { maxBodyBytes, stopSeconds } from "./settings";
-import { gatewayAuthoritiesFile, squidConfig, squidFile, type SquidGateway, squidRunPath } from "./squid-config";
+import { doorConfig, doorFile } from "./door-config";
+import { runtimePort } from "./haproxy-config";
+import { maxBodyBytes, settingsPath, stopSeconds } from "./settings";
+import {
+  gatewayAuthoritiesFile,
+  squidConfig,
+  squidFile,
+  type SquidGateway,
+  squidPort,
+  squidRunPath,
+} from "./squid-config";
 import { makeWorkload, type ProxyArgs, proxyProblems, type Workload } from "./workload";
 
 /** A payment gateway, as the egress proxy is told of it. */
@@ -15,6 +24,8 @@ export interface EgressGateway extends SquidGateway {
 
 /** Arguments of `EgressProxy`. */
 export interface EgressProxyArgs extends ProxyArgs {
+  /** Image of HAProxy, the door in front of Squid. */
+  readonly doorImage: pulumi.Input<string>;
   /** Names by which the application reaches it; the last one is told to it. */
   readonly names: readonly [string, ...string[]];
   /** Names of the tokenizer's Service; the first is the one that its certificate must have. */
@@ -31,9 +42,9 @@ export interface EgressProxyArgs extends ProxyArgs {
 export const bumpMount = { name: "bump", mountPath: bumpPath } as const;
 
 /**
- * The way out: Squid takes CONNECT to the gateways on the list, opens TLS by an authority that is its pod's own, has
+ * The way out: a door takes CONNECT to the gateways on the list and refuses everything else; Squid behind it opens TLS by an authority that is its pod's own, has
  * every request and answer rewritten by the tokenizer (ICAP by mutual TLS) and calls the gateway by TLS, whose
- * certificate it verifies. Anything else is refused; if the tokenizer is out of reach nothing is forwarded.
+ * certificate it verifies. If the tokenizer is out of reach nothing is forwarded.
  */
 export class EgressProxy extends pulumi.ComponentResource {
   /** Pods, settings, Service and disruption budget. */
@@ -49,11 +60,22 @@ export class EgressProxy extends pulumi.ComponentResource {
     const { tokenizer, gateways } = args;
     const given = gateways.flatMap(({ authorities }) => (authorities === undefined ? [] : [authorities.trim()]));
     const config = squidConfig({
-      port: ports.outbound,
+      port: squidPort,
       gateways,
       icap: { host: tokenizer.at(-1) ?? tokenizer[0], port: ports.icap, name: tokenizer[0] },
       gatewayAuthorities: given.length === 0 ? "public" : given.length === gateways.length ? "given" : "both",
       maxBodyBytes,
+      stopSeconds,
+    });
+    const door = doorConfig({
+      ports: {
+        connect: ports.outbound,
+        metrics: ports.outboundMetrics,
+        runtime: runtimePort,
+        squid: squidPort,
+      },
+      gateways,
+      maxConnections: 1000,
       stopSeconds,
     });
     this.workload = makeWorkload(
@@ -63,10 +85,19 @@ export class EgressProxy extends pulumi.ComponentResource {
         part: "outbound",
         files: {
           [squidFile]: config,
+          [doorFile]: door,
           ...(given.length === 0 ? {} : { [gatewayAuthoritiesFile]: `${[...new Set(given)].join("\n")}\n` }),
         },
-        ports: [{ name: "connect", container: ports.outbound, service: ports.outbound }],
-        readiness: { tcpSocket: { port: ports.outbound }, periodSeconds: 5, timeoutSeconds: 2 },
+        ports: [
+          { name: "connect", container: ports.outbound, service: ports.outbound },
+          { name: "metrics", container: ports.outboundMetrics, service: ports.outboundMetrics },
+        ],
+        readiness: {
+          httpGet: { path: "/health", port: ports.outboundMetrics, scheme: "HTTPS" },
+          periodSeconds: 5,
+          timeoutSeconds: 2,
+        },
+        beside: { name: "door", image: args.doorImage, args: ["-db", "-f", `${settingsPath}/${doorFile}`] },
         folders: [
           { name: bumpMount.name, path: bumpMount.mountPath, limit: "1Mi" },
           { name: "squid", path: squidRunPath, limit: "32Mi" },

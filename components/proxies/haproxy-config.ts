@@ -1,7 +1,8 @@
 import { certificateFiles, certificatesPath, type ReloadHook } from "../certificates/agent-config";
 import { ciphers, suites } from "./tls";
 
-const bundle = `${certificatesPath}/${certificateFiles.bundle}`;
+/** The certificate with its key. */
+export const bundle = `${certificatesPath}/${certificateFiles.bundle}`;
 const authorities = `${certificatesPath}-authorities/${certificateFiles.authorities}`;
 
 /** HAProxy's settings below `settingsPath`. */
@@ -55,18 +56,26 @@ export function haproxyConfig(args: HaproxyArgs): string {
   return [globals(args), defaults(args), clients(args), operators(args), rates, tokenizer(args)].join("\n\n") + "\n";
 }
 
-const section = (title: string, lines: readonly string[]): string => [title, ...lines].join("\n  ");
+/** A section of HAProxy's configuration. */
+export const section = (title: string, lines: readonly string[]): string => [title, ...lines].join("\n  ");
+
+/** Where the certificate agent hands renewed certificates over. */
+export const runtimeSocket = (port: number): string => `stats socket ipv4@127.0.0.1:${port} level admin`;
+
+/** What every listener accepts of TLS. */
+export const tlsGlobals: readonly string[] = [
+  "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
+  `ssl-default-bind-ciphersuites ${suites}`,
+  `ssl-default-bind-ciphers ${ciphers}`,
+];
 
 function globals({ ports, maxConnections, stopSeconds }: HaproxyArgs): string {
   return section("global", [
     "log stdout format raw daemon info",
     `maxconn ${maxConnections}`,
     `hard-stop-after ${stopSeconds}s`,
-    // The certificate agent hands renewed certificates over here.
-    `stats socket ipv4@127.0.0.1:${ports.runtime} level admin`,
-    "ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets",
-    `ssl-default-bind-ciphersuites ${suites}`,
-    `ssl-default-bind-ciphers ${ciphers}`,
+    runtimeSocket(ports.runtime),
+    ...tlsGlobals,
     "ssl-default-server-options ssl-min-ver TLSv1.3 no-tls-tickets",
     `ssl-default-server-ciphersuites ${suites}`,
   ]);

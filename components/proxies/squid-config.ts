@@ -7,6 +7,9 @@ import { ciphers } from "./tls";
 export const squidFile = "squid.conf";
 export const squidRunPath = "/run/squid";
 
+/** Port of the pod's own loopback that it listens on. */
+export const squidPort = 3129;
+
 /** A payment gateway as Squid is told of it. */
 export interface SquidGateway {
   /** Its exact name, lower case. */
@@ -16,7 +19,7 @@ export interface SquidGateway {
 
 /** What the configuration of Squid depends on. */
 export interface SquidArgs {
-  /** Port that it listens on, for CONNECT. */
+  /** Port of the pod's own loopback that it listens on, for CONNECT from the door. */
   readonly port: number;
   /** The only places that anything is sent to. None: everything is refused. */
   readonly gateways: readonly SquidGateway[];
@@ -37,7 +40,7 @@ const errorsPath = "/etc/squid/errors";
 export const gatewayAuthoritiesFile = "gateways.pem";
 
 /**
- * The configuration of Squid. The one way through it: CONNECT to a gateway on the list, TLS that is opened with a
+ * The configuration of Squid. The one way through it: CONNECT from the door to a gateway on the list, TLS that is opened with a
  * certificate of the pod's own authority, each request and answer by way of ICAP, and TLS to the gateway whose
  * certificate is verified. Whatever fails on that way ends the request (`bypass=off`).
  *
@@ -63,8 +66,11 @@ export function squidConfig(args: SquidArgs): string {
 function listening({ port }: SquidArgs): string[] {
   const bundle = `${bumpPath}/${bumpFiles.bundle}`;
   return [
-    `http_port ${port} ssl-bump generate-host-certificates=on dynamic_cert_mem_cache_size=4MB tls-cert=${bundle} ` +
-      `tls-min-version=1.2 cipher=${ciphers}`,
+    `http_port 127.0.0.1:${port} require-proxy-header ssl-bump generate-host-certificates=on ` +
+      `dynamic_cert_mem_cache_size=4MB tls-cert=${bundle} tls-min-version=1.2 options=NO_SSLv3 cipher=${ciphers}`,
+    "acl door src 127.0.0.1",
+    "proxy_protocol_access allow door",
+    "proxy_protocol_access deny all",
     `sslcrtd_program /usr/lib/squid/security_file_certgen -s ${squidRunPath}/certificates -M 4MB`,
     "sslcrtd_children 4 startup=1 idle=1",
     // The gateway's own list of names may go beyond what the authority may sign.
@@ -129,6 +135,7 @@ function adaptation({ icap: { host, port, name } }: SquidArgs): string[] {
     "tls-default-ca=off",
     `tls-domain=${name}`,
     "tls-min-version=1.2",
+    "tls-options=NO_SSLv3",
   ].join(" ");
   const service = (id: string, point: string, path: string): string =>
     `icap_service ${id} ${point} icaps://${host}:${port}/${path} bypass=off routing=off ${tls}`;

@@ -45,6 +45,8 @@ export interface WorkloadArgs extends ProxyArgs {
   readonly folders: readonly { readonly name: string; readonly path: string; readonly limit: string }[];
   /** What runs before the certificate agent. */
   readonly before?: readonly types.input.core.v1.Container[];
+  /** A second proxy in the pod, which sees settings and certificate as well. */
+  readonly beside?: { readonly name: string; readonly image: pulumi.Input<string>; readonly args: readonly string[] };
 }
 
 /** The objects of a proxy. */
@@ -122,8 +124,18 @@ function settingsMark(files: WorkloadArgs["files"]): Record<string, pulumi.Outpu
 }
 
 function podSpec(args: WorkloadArgs, config: ConfigMap): types.input.core.v1.PodSpec {
-  const { part, certificate, folders } = args;
+  const { part, certificate, folders, beside } = args;
   const { requests, limits } = args.resources ?? defaultResources;
+  const shared = [{ name: "settings", mountPath: settingsPath, readOnly: true }, ...certificate.volumeMounts];
+  const serving = {
+    ports: args.ports.map((port) => ({ name: port.name, containerPort: port.container })),
+    readinessProbe: args.readiness,
+  };
+  const common = {
+    securityContext: restrictedContainer,
+    // Until its address is gone everywhere, the pod goes on serving.
+    lifecycle: { preStop: { sleep: { seconds: 5 } } },
+  };
   return {
     serviceAccountName: accountName(part),
     automountServiceAccountToken: false,
@@ -141,20 +153,26 @@ function podSpec(args: WorkloadArgs, config: ConfigMap): types.input.core.v1.Pod
     initContainers: [...(args.before ?? []), certificate.initContainer],
     containers: [
       {
+        ...common,
         name: "proxy",
         image: args.image,
-        ports: args.ports.map((port) => ({ name: port.name, containerPort: port.container })),
-        securityContext: restrictedContainer,
+        ...(beside === undefined ? serving : {}),
         resources: { requests: { ...requests }, limits: { ...limits } },
-        readinessProbe: args.readiness,
-        // Until its address is gone everywhere, the pod goes on serving.
-        lifecycle: { preStop: { sleep: { seconds: 5 } } },
-        volumeMounts: [
-          { name: "settings", mountPath: settingsPath, readOnly: true },
-          ...folders.map(({ name, path }) => ({ name, mountPath: path })),
-          ...certificate.volumeMounts,
-        ],
+        volumeMounts: [...shared, ...folders.map(({ name, path }) => ({ name, mountPath: path }))],
       },
+      ...(beside === undefined
+        ? []
+        : [
+            {
+              ...common,
+              name: beside.name,
+              image: beside.image,
+              args: [...beside.args],
+              ...serving,
+              resources: { requests: { cpu: "20m", memory: "64Mi" }, limits: { cpu: "200m", memory: "192Mi" } },
+              volumeMounts: shared,
+            },
+          ]),
     ],
     volumes: [
       { name: "settings", configMap: { name: config.metadata.name } },

@@ -1,4 +1,14 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer as createTlsServer, type Server } from "node:https";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -33,6 +43,12 @@ export class PodFolder {
     renameSync(`${path}.new`, path);
   }
 
+  /** @returns a file of a volume; empty while there is none */
+  read(volume: string, name: string): string {
+    const path = join(this.volume(volume), name);
+    return existsSync(path) ? readFileSync(path, "utf8") : "";
+  }
+
   /** Puts a certificate and who is trusted where both proxies look for them. */
   certify(certificate: Issued, authorities: string): void {
     this.write("certificates", "tls.pem", certificate.bundle);
@@ -58,13 +74,18 @@ export async function imageRoot(name: string): Promise<string> {
   return root;
 }
 
-/** Starts HAProxy as the image does, with the configuration in the pod's folder. */
-export async function startHaproxy(root: string, pod: PodFolder, port: number): Promise<ChrootProcess> {
+/** Starts HAProxy as the image does, with a configuration in the pod's folder. */
+export async function startHaproxy(
+  root: string,
+  pod: PodFolder,
+  port: number,
+  file = "haproxy.cfg",
+): Promise<ChrootProcess> {
   const haproxy = new ChrootProcess({
     root,
     mounts: { ...pod.mounts(), "/etc/resolv.conf": "/etc/resolv.conf", "/dev": "/dev" },
-    command: ["/haproxy", "-db", "-f", "/settings/haproxy.cfg"],
-    log: join(pod.path, "log"),
+    command: ["/haproxy", "-db", "-f", `/settings/${file}`],
+    log: join(pod.path, `${file}.log`),
   });
   await haproxy.listens(port);
   return haproxy;
@@ -78,6 +99,7 @@ export async function startSquid(root: string, pod: PodFolder, port: number): Pr
     "/etc/hosts": hosts,
     "/etc/resolv.conf": "/etc/resolv.conf",
     "/dev": "/dev",
+    "/dev/shm": pod.volume("shm"),
     "/proc": "/proc",
   };
   const squid = new ChrootProcess({ root, mounts, command: ["/usr/local/bin/serve"], log: join(pod.path, "log") });

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { bumpFile } from "../../../bin/components/certificates/bump.js";
 import { EgressProxy, type EgressProxyArgs } from "../../../bin/components/proxies/egress-proxy.js";
+import { doorConfig } from "../../../bin/components/proxies/door-config.js";
 import { type HaproxyArgs, haproxyConfig } from "../../../bin/components/proxies/haproxy-config.js";
 import { IngressProxy, type IngressProxyArgs } from "../../../bin/components/proxies/ingress-proxy.js";
 import { squidConfig, type SquidArgs } from "../../../bin/components/proxies/squid-config.js";
@@ -21,7 +22,7 @@ const haproxy: HaproxyArgs = {
 };
 
 const squid: SquidArgs = {
-  port: 3128,
+  port: 3129,
   gateways: [
     { host: "api.example.com", port: 443 },
     { host: "pay.example.net", port: 8443 },
@@ -70,6 +71,31 @@ describe("HAProxy's configuration", () => {
       lines.filter((line) => line.startsWith("retry-on")),
       ["retry-on conn-failure"],
     );
+  });
+});
+
+describe("the configuration of Squid's door", () => {
+  const ports = { connect: 3128, metrics: 9301, runtime: 9999, squid: 3129 };
+  const linesFor = (gateways: SquidArgs["gateways"]): string[] =>
+    linesOf(doorConfig({ ports, gateways, maxConnections: 10, stopSeconds: 25 }));
+
+  it("lets a CONNECT to a gateway at its port through, and nothing else", () => {
+    const lines = linesFor(squid.gateways);
+    assert.ok(lines.includes("acl listed url -i -- api.example.com:443 pay.example.net:8443"));
+    assert.deepEqual(
+      lines.filter((line) => line.startsWith("http-request deny")),
+      ["http-request deny deny_status 403 unless METH_CONNECT listed"],
+    );
+  });
+
+  it("lets nothing through where there is no gateway", () => {
+    const lines = linesFor([]);
+    assert.ok(lines.includes("http-request deny deny_status 403 unless METH_CONNECT FALSE"));
+    assert.ok(lines.every((line) => !line.startsWith("acl listed")));
+  });
+
+  it("is the only one that Squid listens to", () => {
+    assert.match(squidConfig(squid), /^http_port 127\.0\.0\.1:3129 require-proxy-header /m);
   });
 });
 
@@ -172,6 +198,7 @@ const shared = {
 const ingress: IngressProxyArgs = { ...shared, names: ["inbound.acme.svc"], tokenizer: ["tokenizer.acme.svc"] };
 const egress: EgressProxyArgs = {
   ...shared,
+  doorImage: "registry/door:1",
   names: ["outbound.acme.svc"],
   tokenizer: ["tokenizer.acme.svc"],
   gateways: [{ host: "api.example.com", port: 443 }],
@@ -260,9 +287,14 @@ describe("the proxies", () => {
 
   it("are reached by the names that their certificates have, at ports that the flows know", async () => {
     const { graph } = await built(rawSettings("lab"));
-    const services = graph.filter(({ type }) => type === "kubernetes:core/v1:Service");
+    const services = graph.filter(
+      ({ type, name }) => type === "kubernetes:core/v1:Service" && /-(in|out)bound$/.test(name),
+    );
     const named = services.map(({ inputs }) => (inputs["metadata"] as { name: string }).name).sort();
-    assert.deepEqual(named, ["tokenshield-inbound", "tokenshield-outbound"]);
+    assert.deepEqual(
+      named.filter((name) => /bound$/.test(name)),
+      ["tokenshield-inbound", "tokenshield-outbound"],
+    );
   });
 
   it("roll their pods when their settings change", async () => {
