@@ -31,7 +31,7 @@ describe("exemptions", () => {
       assert.ok("remediateResource" in policy);
       const type = "kubernetes:core/v1:ServiceAccount";
       const args = { type, name, urn: `urn:pulumi:lab::t::${type}::${name}`, props: { metadata: { name } } };
-      return policy.remediateResource?.({ ...args, opts: { protect: false }, getConfig: () => ({}) } as never);
+      return policy.remediateResource({ ...args, opts: { protect: false }, getConfig: () => ({}) } as never);
     };
     assert.deepEqual(remediated("acme"), { metadata: { name: "acme" }, automountServiceAccountToken: false });
     assert.equal(remediated("addons-metrics-server:kube-system/metrics-server"), undefined);
