@@ -15,6 +15,10 @@ function optional(path: string | undefined): string | undefined {
   return path === undefined ? undefined : local(path);
 }
 
+function text(path: string | undefined): string | undefined {
+  return path === undefined ? undefined : readFileSync(path, "utf8");
+}
+
 /** The program: reads the stack's settings, builds the platform, tells what other teams may rely on. */
 export = async (): Promise<Promised<StackOutputs>> => {
   const settings = readSettings();
@@ -22,7 +26,8 @@ export = async (): Promise<Promised<StackOutputs>> => {
   const { charts } = settings.registry;
   const platform = await buildPlatform(settings, {
     now: new Date(),
-    vaultCa: vaultCaFile === undefined ? undefined : readFileSync(vaultCaFile, "utf8"),
+    vaultCa: text(vaultCaFile),
+    databaseCa: text(optional(settings.database.caFile)),
     vaultCaFile,
     kubeconfig: optional(settings.cluster.kubeconfig),
     charts: charts.includes("://") ? charts : local(charts),

@@ -38,6 +38,13 @@ export function accountName(part: Part): string {
   return `tokenshield-${part}`;
 }
 
+/** Services of the database in the cluster: to its primary, to the others, and the one below which members have names. */
+export const databaseServices = {
+  primary: "tokenshield-database",
+  replicas: "tokenshield-database-replicas",
+  members: "tokenshield-database-members",
+} as const;
+
 /** Labels that every object of a stack carries, and further ones. */
 export interface LabelArgs {
   /** Name of the environment. */

@@ -18,7 +18,9 @@ export interface Surroundings {
   readonly now: Date;
   /** Authorities that signed Vault's certificate, PEM. */
   readonly vaultCa?: string | undefined;
-  /** The same as a file, for Vault's provider. */
+  /** Authorities of databases outside the cluster, PEM. */
+  readonly databaseCa?: string | undefined;
+  /** Vault's authorities as a file, for its provider. */
   readonly vaultCaFile?: string | undefined;
   /** The kubeconfig, as the cluster's provider reaches it. Default: KUBECONFIG, else ~/.kube/config. */
   readonly kubeconfig?: string | undefined;
@@ -71,9 +73,9 @@ export async function buildPlatform(settings: Settings, surroundings: Surroundin
   const tenants = [...settings.tenants]
     .sort((a, b) => (a.name < b.name ? -1 : 1))
     .map((tenant) => {
-      const { now, vaultCa } = surroundings;
+      const { now, vaultCa, databaseCa } = surroundings;
       const own = ledgers.get(tenant.name) ?? {};
-      const args = { settings, tenant, foundation, addons, storage, ledgers: own, vaultCa, now };
+      const args = { settings, tenant, foundation, addons, storage, ledgers: own, vaultCa, databaseCa, now };
       return [tenant.name, new TokenShield(tenant.name, args, opts)] as const;
     });
   return { settings, foundation, addons, storage, tenants: new Map(tenants) };

@@ -5,19 +5,24 @@ import type { Addons } from "./addons/addons";
 import { AgentCertificate } from "./certificates/agent-certificate";
 import { type ArgumentProblem, refuse } from "./checks";
 import type { BackupStorage } from "./cloud/backup-storage";
+import { AuroraCluster } from "./database/aurora-cluster";
 import { type Database, plannedAddress } from "./database/database";
-import { guarded } from "./guard";
+import { ExternalDatabase } from "./database/external-database";
+import { memberHosts } from "./database/members";
+import { MySqlGroup } from "./database/mysql-group";
+import { type DataGuard, guarded } from "./guard";
 import { Isolation } from "./network/isolation";
 import { tenantFlows } from "./network/tenant-flows";
 import { accountName, type LabelArgs, labelsOf, type Part, parts } from "./parts";
 import type { Proxies } from "./proxies/proxies";
+import { besideCertificate, bumpOf, tenantProxies } from "./proxies/tenant-proxies";
 import { restrictedNamespace } from "./restricted";
-import { type ClassName, classNames, groupsReadBy, secretGroups } from "./secrets/catalog";
+import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
 import { planRotation, type RotationPlan, type RotationPolicy } from "./secrets/plan";
 import type { TenantLedgers } from "./secrets/read-ledgers";
 import { SecretClass } from "./secrets/secret-class";
-import { SecretFiles } from "./secrets/secret-files";
-import type { Tokenizer } from "./tokenizer/tokenizer";
+import { SecretFiles, secretsMountPath } from "./secrets/secret-files";
+import { Tokenizer } from "./tokenizer/tokenizer";
 import type { VaultFoundation } from "./vault/foundation";
 import { serviceNames, TenantVault } from "./vault/tenant";
 
@@ -37,6 +42,8 @@ export interface TokenShieldArgs {
   readonly ledgers: TenantLedgers;
   /** Authorities that signed Vault's certificate, PEM. Default: public ones. */
   readonly vaultCa?: string | undefined;
+  /** Authorities of a database outside the cluster, PEM; needed where there is one. */
+  readonly databaseCa?: string | undefined;
   /** The time of the update. */
   readonly now: Date;
 }
@@ -47,7 +54,7 @@ const certified: readonly Part[] = ["tokenizer", "database", "inbound", "outboun
 /**
  * One merchant's card tokenization. It has a namespace that admits restricted pods only, isolated by the table of
  * flows; its keys, authority and logins in Vault; its secrets by generation; and for every part an account, files and a
- * certificate. `database`, `tokenizer` and `proxies` are there once those parts are provisioned.
+ * certificate; its database; its tokenizer; and its proxies.
  */
 export class TokenShield extends pulumi.ComponentResource {
   /** Namespace of the tenant. */
@@ -66,12 +73,12 @@ export class TokenShield extends pulumi.ComponentResource {
   readonly files: ReadonlyMap<Part, SecretFiles>;
   /** The certificates of the parts. */
   readonly certificates: ReadonlyMap<Part, AgentCertificate>;
-  /** The database, once provisioned. */
-  readonly database: Database | undefined = undefined;
-  /** The tokenizer, once provisioned. */
-  readonly tokenizer: Tokenizer | undefined = undefined;
-  /** The proxies, once provisioned. */
-  readonly proxies: Proxies | undefined = undefined;
+  /** The database. */
+  readonly database: Database;
+  /** The tokenizer. */
+  readonly tokenizer: Tokenizer;
+  /** The proxies that its settings ask for. */
+  readonly proxies: Proxies;
 
   constructor(
     private readonly prefix: string,
@@ -110,17 +117,36 @@ export class TokenShield extends pulumi.ComponentResource {
         classes: classNames,
         intermediateDays: settings.vault.pki.intermediateDays,
         leafMinutes: settings.vault.pki.leafMinutes,
+        bump: bumpOf(settings, tenant),
         guard,
       },
       { parent: this },
     );
     this.rotation = planRotation(args.ledgers, this.policies(), args.now);
-    this.classes = this.makeClasses();
+    // A database outside the cluster comes first, as secrets carry its address; the group needs secrets to start.
+    const outside = this.outsideDatabase(guard);
+    this.classes = this.makeClasses(outside);
     this.accounts = new Map(present.map((part) => [part, this.makeAccount(part)]));
     const readers = present.filter((part) => groupsReadBy(part, secretGroups).length > 0);
     this.files = new Map(readers.map((part) => [part, this.makeFiles(part)]));
     this.certificates = new Map(
       present.filter((part) => certified.includes(part)).map((part) => [part, this.makeCertificate(part, name)]),
+    );
+    this.database = outside ?? this.makeGroup(guard);
+    this.tokenizer = this.makeTokenizer(name);
+    this.proxies = tenantProxies(
+      prefix,
+      {
+        settings,
+        tenant,
+        namespace: this.namespace,
+        namespaceName: name,
+        vault: this.vault,
+        certificates: this.certificates,
+        labels: this.labels(),
+      },
+      // A proxy's pods log in to Vault before they start, and talk through its policies.
+      { ...this.inNamespace(), dependsOn: [this.vault, this.isolation, ...this.accounts.values()] },
     );
     this.registerOutputs({
       namespace: this.namespace.metadata.name,
@@ -155,13 +181,11 @@ export class TokenShield extends pulumi.ComponentResource {
     );
   }
 
-  private makeClasses(): ReadonlyMap<ClassName, SecretClass> {
+  private makeClasses(outside: Database | undefined): ReadonlyMap<ClassName, SecretClass> {
     const { settings, tenant, foundation, ledgers, now } = this.args;
-    const database = plannedAddress(
-      settings.database.kind,
-      namespaceOf(settings.environment, tenant),
-      settings.database,
-    );
+    const database =
+      outside?.address ??
+      plannedAddress(settings.database.kind, namespaceOf(settings.environment, tenant), settings.database);
     const made = new Map<ClassName, SecretClass>();
     for (const className of classNames) {
       const plan = this.rotation[className];
@@ -248,7 +272,10 @@ export class TokenShield extends pulumi.ComponentResource {
       {
         namespace: this.namespace.metadata.name,
         part,
-        names: serviceNames(part, namespace),
+        names: [
+          ...serviceNames(part, namespace),
+          ...(part === "database" ? memberHosts(this.members(), namespace) : []),
+        ],
         image: registry.references.vault,
         vaultAddress: vault.podAddress ?? vault.address,
         vaultNamespace: vault.namespace,
@@ -259,20 +286,142 @@ export class TokenShield extends pulumi.ComponentResource {
         certificateRole: part,
         caBundle: this.vault.caBundle,
         leafMinutes: vault.pki.leafMinutes,
+        ...besideCertificate(part, bumpOf(settings, this.args.tenant), this.vault),
         labels: this.labels(),
       },
       this.inNamespace(),
     );
   }
 
+  private makeTokenizer(namespace: string): Tokenizer {
+    const { database } = this;
+    const { settings, tenant, foundation, vaultCa } = this.args;
+    const { registry, vault } = settings;
+    const certificate = partOf(this.certificates, "tokenizer");
+    const files = partOf(this.files, "tokenizer");
+    const account = partOf(this.accounts, "tokenizer");
+    return new Tokenizer(
+      `${this.prefix}-tokenizer`,
+      {
+        tenant: tenant.name,
+        namespace,
+        account: account.metadata.name,
+        image: registry.references.tokenizer,
+        spec: tenant.spec.tokenizer,
+        format: tenant.spec.tokenization.format,
+        application: tenant.spec.proxies.inbound.enabled ? tenant.application?.url : undefined,
+        gateways: tenant.gateways,
+        // Where a tenant has no such proxy, nobody has its certificate.
+        peers: { http: [serviceNames("inbound", namespace)[0]], icap: [serviceNames("outbound", namespace)[0]] },
+        clients: Object.entries(platformClients).map(([client, words]) => `${client}:${words}`),
+        database,
+        clientCertificate: settings.database.kind === "group" ? "shown" : "none",
+        vault: {
+          address: vault.podAddress ?? vault.address,
+          namespace: vault.namespace,
+          ownAuthorities: vaultCa === undefined ? "public" : "given",
+          authMount: foundation.authMount,
+          role: this.roleOf("tokenizer"),
+          transitMount: foundation.transit.path,
+          transitKey: this.vault.key.name,
+        },
+        certificate: certificate.pod,
+        secrets: files.mount(),
+        labels: this.labels(),
+      },
+      {
+        ...this.inNamespace(),
+        dependsOn: [
+          this.vault,
+          this.isolation,
+          certificate,
+          files,
+          account,
+          ...(pulumi.Resource.isInstance(database) ? [database] : []),
+        ],
+      },
+    );
+  }
+
+  /** The database of a tenant whose cards lie outside the cluster. */
+  private outsideDatabase(guard: DataGuard): Database | undefined {
+    const { settings, tenant, databaseCa: caBundle = "" } = this.args;
+    const { environment, database, tags } = settings;
+    const name = `${this.prefix}-database`;
+    if (database.kind === "external") {
+      const { host = "", port } = database;
+      return new ExternalDatabase(name, { host, port, caBundle }, { parent: this });
+    }
+    if (database.kind !== "aurora" || database.aurora === undefined) return undefined;
+    const cluster = {
+      ...database.aurora,
+      environment,
+      tenant: tenant.name,
+      port: database.port,
+      caBundle,
+      tags,
+      guard,
+    };
+    return new AuroraCluster(name, cluster, { parent: this });
+  }
+
+  /** How many members the group in the cluster has. */
+  private members(): number {
+    const { settings, tenant } = this.args;
+    const { enabled, database } = tenant.spec.highAvailability;
+    return enabled && database.replication ? settings.database.group.members : 1;
+  }
+
+  private makeGroup(guard: DataGuard): MySqlGroup {
+    const { settings, tenant } = this.args;
+    const { environment, database, registry } = settings;
+    const { mysql = "", "mysql-agent": agent = "" } = registry.references;
+    const { memory, cpuRequest, cpuLimit, storageClass, nodes } = database.group;
+    const files = partOf(this.files, "database");
+    const account = partOf(this.accounts, "database");
+    return new MySqlGroup(
+      `${this.prefix}-database`,
+      {
+        environment,
+        tenant: tenant.name,
+        namespace: namespaceOf(environment, tenant),
+        members: this.members(),
+        images: { mysql, agent },
+        account,
+        certificate: partOf(this.certificates, "database").pod,
+        secrets: { ...files.mount(), path: secretsMountPath },
+        resources: { memory, cpuRequest, cpuLimit },
+        size: tenant.spec.database.size,
+        storageClass,
+        nodes,
+        caBundle: this.vault.caBundle,
+        guard,
+        labels: this.labels(),
+      },
+      // Its pods log in to Vault from their first moment on, and call each other.
+      { ...this.inNamespace(), dependsOn: [this.namespace, this.isolation, this.vault] },
+    );
+  }
+
   private roleOf(part: Part): pulumi.Output<string> {
-    const role = this.vault.roles.get(part);
-    if (role === undefined) throw new Error(`${part} is no part of ${this.prefix}`);
-    return role.roleName;
+    return partOf(this.vault.roles, part).roleName;
   }
 }
 
-function* problems({ settings, tenant }: TokenShieldArgs): Generator<ArgumentProblem> {
+/** What one part has. */
+function partOf<T>(made: ReadonlyMap<Part, T>, part: Part): T {
+  const own = made.get(part);
+  if (own === undefined) throw new Error(`${part} is no part of this tenant`);
+  return own;
+}
+
+function* problems({ settings, tenant, databaseCa }: TokenShieldArgs): Generator<ArgumentProblem> {
+  if (settings.database.kind !== "group" && databaseCa === undefined) {
+    yield {
+      propertyPath: "databaseCa",
+      reason: "expected certificates in PEM, as the database is outside the cluster",
+    };
+  }
   if (!settings.tenants.includes(tenant)) {
     yield { propertyPath: "tenant", reason: `expected a tenant of the settings, given ${tenant.name}` };
   }

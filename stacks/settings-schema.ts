@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cidr, dnsLabel, dnsName, httpsUrl, port } from "./formats";
+import { cidr, dnsLabel, dnsName, httpsUrl, pemCertificates, port, quantity, quantityText, webUrl } from "./formats";
 import { tenantName, tokenShieldSpec } from "./tokenshield-spec";
 
 /** One schema for a stack's settings. The fields are the keys `tokenshield:<key>` of a stack's file. */
@@ -103,7 +103,12 @@ const image = z.string().regex(/^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+(:[\w.-]+)?(
 
 const registry = z.strictObject({
   references: z
-    .object({ vault: image.describe("Image of Vault, which runs the certificate agent.") })
+    .object({
+      vault: image.describe("Image of Vault, which runs the certificate agent; it needs a shell with `nc`."),
+      "ingress-proxy": image.describe("Image of the inbound proxy, built from `images/ingress-proxy`."),
+      "egress-proxy": image.describe("Image of the egress proxy, built from `images/egress-proxy`."),
+      tokenizer: image.describe("Image of the tokenizer."),
+    })
     .catchall(image)
     .describe("Image references by name, from the mirror. By digest wherever possible."),
   referencesFile: z
@@ -185,6 +190,42 @@ const rotation = z.strictObject({
     .describe("Requests by `<tenant>/<class>`."),
 });
 
+const group = z.strictObject({
+  members: z
+    .literal([3, 5], { error: "3 or 5" })
+    .default(3)
+    .describe("Members of a replicated group: 3 or 5. A tenant without high availability has one."),
+  memory: quantityText()
+    .default("1Gi")
+    .describe("Memory of one server, at least 384Mi; request and limit. Its buffers are sized by it."),
+  cpuRequest: quantityText().default("250m").describe("CPU that one server is sure of."),
+  cpuLimit: quantityText().default("2").describe("CPU that one server may take."),
+  storageClass: dnsName().optional().describe("StorageClass of the volumes. Default: the cluster's default."),
+  nodes: z
+    .enum(["apart", "together"])
+    .default("apart")
+    .describe("`apart`: no two members on one node; `together`: apart where there are nodes enough."),
+});
+
+const aurora = z.strictObject({
+  subnetIds: z
+    .array(z.string().regex(/^subnet-[0-9a-f]+$/, { error: "subnet ids" }))
+    .min(2)
+    .describe("Subnets of the cluster, in at least 2 zones."),
+  securityGroupIds: z
+    .array(z.string().regex(/^sg-[0-9a-f]+$/, { error: "security group ids" }))
+    .min(1)
+    .describe("Security groups that let the cluster's pods in."),
+  instances: z.int().min(2).max(15).default(2).describe("Instances, the writer among them."),
+  instanceClass: z
+    .string()
+    .regex(/^db\.[a-z0-9]+\.[a-z0-9]+$/, { error: "an instance class such as db.r7g.large" })
+    .default("db.r7g.large")
+    .describe("Class of the instances."),
+  engineVersion: z.string().min(1).default("8.0.mysql_aurora.3.10.0").describe("Version of Aurora MySQL."),
+  backupDays: z.int().min(7).max(35).default(35).describe("How long automatic backups are kept, in days."),
+});
+
 const database = z
   .strictObject({
     kind: z
@@ -194,8 +235,27 @@ const database = z
     host: dnsName().optional().describe("Host of the `external` server."),
     port: port().default(3306).describe("Port of the server."),
     cidrs: z.array(cidr()).default([]).describe("Addresses of a server outside the cluster, for the network policies."),
+    caFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("Authorities of a server outside the cluster, PEM, on the machine that deploys."),
+    group: group.prefault({}).describe("The group in the cluster."),
+    aurora: aurora.optional().describe("The Aurora cluster of each tenant. Needed where `kind` is `aurora`."),
   })
-  .superRefine(({ kind, host, cidrs }, context) => {
+  .superRefine(({ kind, host, cidrs, caFile, group: { memory, cpuRequest, cpuLimit }, aurora: cluster }, context) => {
+    const outside = kind !== "group";
+    const misplaced = (path: (string | number)[], message: string): void => {
+      context.addIssue({ code: "custom", path, message });
+    };
+    if (outside && caFile === undefined) misplaced(["caFile"], "a file with authorities, as kind isn't group");
+    if (!outside && caFile !== undefined) misplaced(["caFile"], "nothing, as kind is group");
+    if (kind === "aurora" && cluster === undefined) misplaced(["aurora"], "an object, as kind is aurora");
+    if (kind !== "aurora" && cluster !== undefined) misplaced(["aurora"], "nothing, as kind isn't aurora");
+    if ((quantity(memory) ?? 0) < 384 * 2 ** 20) misplaced(["group", "memory"], "at least 384Mi");
+    if ((quantity(cpuRequest) ?? 0) > (quantity(cpuLimit) ?? 0)) {
+      misplaced(["group", "cpuRequest"], `at most the limit, ${cpuLimit}`);
+    }
     if (kind !== "group" && cidrs.length === 0) {
       context.addIssue({ code: "custom", path: ["cidrs"], message: "at least one range, as kind isn't group" });
     }
@@ -237,6 +297,9 @@ const gateway = z
     port: port().default(443).describe("Its port."),
     cidrs: z.array(cidr()).default([]).describe("Its addresses; empty: any public address."),
     namespace: dnsLabel().optional().describe("Its namespace, for a gateway inside the cluster."),
+    authorities: pemCertificates()
+      .optional()
+      .describe("Authorities that sign its certificate, PEM. Default: public ones."),
   })
   .superRefine(({ cidrs, namespace }, context) => {
     if (namespace !== undefined && cidrs.length > 0) {
@@ -249,7 +312,8 @@ const application = z.strictObject({
   labels: labels()
     .refine((value) => Object.keys(value).length > 0, { error: "at least one label" })
     .describe("Labels of the application's pods."),
-  port: port().describe("Port of the application."),
+  port: port().describe("Port of the application's pods, for the network policies."),
+  url: webUrl().describe("Where requests with tokens go: a Service of the application, `http://shop.shop.svc:8080`."),
 });
 
 const tenant = z.strictObject({

@@ -108,6 +108,14 @@ const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
       }
     }
   },
+  function* groupsHaveImages({ registry, database, tenants }) {
+    if (registry === undefined || database?.kind !== "group" || tenants.length === 0) return;
+    for (const name of ["mysql", "mysql-agent"]) {
+      if (!(name in registry.references)) {
+        yield [["registry", "references", name], "an image reference, as database.kind is group"];
+      }
+    }
+  },
   function* auroraNeedsAws({ database, cloud }) {
     if (database?.kind === "aurora" && cloud?.provider !== "aws") {
       yield [["database", "kind"], '"group" or "external", as cloud.provider isn\'t "aws"'];

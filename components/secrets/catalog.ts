@@ -8,7 +8,8 @@ export type ClassName = (typeof classNames)[number];
 
 /** Where the value of a field comes from. */
 export type FieldValue =
-  | { readonly kind: "generated" }
+  /** Random letters and digits; 40 of 62 characters are 238 bits. */
+  | { readonly kind: "generated"; readonly length: number }
   | { readonly kind: "fixed"; readonly text: string }
   /** The address of the database with login and password of the group. */
   | { readonly kind: "databaseUrl" };
@@ -31,7 +32,9 @@ export interface SecretGroup {
   readonly readers: readonly Part[];
 }
 
-const generated: FieldValue = { kind: "generated" };
+const generated: FieldValue = { kind: "generated", length: 40 };
+/** 190 bits. MySQL takes no longer one for the recovery of a group's members (ER_GROUP_REPLICATION_PASSWORD_LENGTH). */
+const databasePassword: FieldValue = { kind: "generated", length: 32 };
 
 function account(name: string, stem: string, login: string, readers: readonly Part[]): SecretGroup {
   return {
@@ -41,12 +44,12 @@ function account(name: string, stem: string, login: string, readers: readonly Pa
     readers,
     fields: [
       { field: "username", file: `${stem}-username`, value: { kind: "fixed", text: login } },
-      { field: "password", file: `${stem}-password`, value: generated },
+      { field: "password", file: `${stem}-password`, value: databasePassword },
     ],
   };
 }
 
-function apiKey(client: string, readers: readonly Part[]): SecretGroup {
+function apiKey(client: keyof typeof platformClients, readers: readonly Part[]): SecretGroup {
   const stem = `${client}-api-key`;
   return {
     name: `api_${client}`,
@@ -56,6 +59,13 @@ function apiKey(client: string, readers: readonly Part[]): SecretGroup {
     fields: [{ field: "API_KEY", file: stem, value: generated }],
   };
 }
+
+/** The platform's own clients of the management API, and what each may do there. None may reveal. */
+export const platformClients: Readonly<Record<"dashboard" | "cli" | "backup", string>> = {
+  dashboard: "read",
+  cli: "read+write",
+  backup: "read",
+};
 
 const application = account("database_credentials", "db", "tokenshield", ["tokenizer", "database"]);
 
@@ -69,9 +79,19 @@ export const secretGroups: readonly SecretGroup[] = [
   account("database_replication", "db-replication", "tokenshield_replication", ["database"]),
   account("database_backup", "db-backup", "tokenshield_backup", ["database", "backup"]),
   account("database_monitoring", "db-monitoring", "tokenshield_monitoring", ["database"]),
+  // Changes the passwords of the others; the rotator's.
+  account("database_rotation", "db-rotation", "tokenshield_rotation", ["database"]),
   apiKey("dashboard", ["tokenizer", "dashboard"]),
   apiKey("cli", ["tokenizer"]),
   apiKey("backup", ["tokenizer", "backup"]),
+  {
+    // The first password of the built-in account, which has to change it: a later generation opens nothing.
+    name: "admin",
+    className: "api",
+    stem: "admin",
+    readers: ["tokenizer"],
+    fields: [{ field: "PASSWORD", file: "admin-password", value: generated }],
+  },
   {
     name: "jwt",
     className: "jwt",

@@ -6,7 +6,8 @@ import { Policy } from "@pulumi/vault/policy";
 import { SecretBackendKey } from "@pulumi/vault/transit";
 import { badName, refuse } from "../checks";
 import { type DataGuard, guarded } from "../guard";
-import { accountName, type Part } from "../parts";
+import { accountName, databaseServices, type Part } from "../parts";
+import { EgressAuthority } from "./egress-authority";
 import type { VaultFoundation } from "./foundation";
 import { intermediateMount, keyName, roleName } from "./names";
 import { type PolicyArgs, policyRules, policyText } from "./policy";
@@ -38,6 +39,8 @@ export class TenantVault extends pulumi.ComponentResource {
   readonly issuer: pulumi.Output<string>;
   /** The tenant's certificate authority and the environment's root, PEM: what its clients trust. */
   readonly caBundle: pulumi.Output<string>;
+  /** What the egress proxy signs with, where there is one. */
+  readonly egress: EgressAuthority | undefined;
   /** The logins by part. */
   readonly roles: ReadonlyMap<Part, AuthBackendRole>;
   /** The certificate roles by part. */
@@ -70,6 +73,13 @@ export class TenantVault extends pulumi.ComponentResource {
     const authority = this.makeAuthority(name, args);
     this.issuer = authority.mount;
     this.caBundle = authority.bundle;
+    this.egress = args.parts.includes("outbound")
+      ? new EgressAuthority(
+          `${name}-egress`,
+          { environment, tenant, days: args.intermediateDays, guard: args.guard },
+          { parent: this },
+        )
+      : undefined;
     this.certificateRoles = new Map(
       args.parts.map((part) => [part, this.makeCertificateRole(name, part, authority.mount, args)]),
     );
@@ -199,6 +209,11 @@ export class TenantVault extends pulumi.ComponentResource {
 
 /** The names by which a part is reached inside the cluster; the first is its identity. */
 export function serviceNames(part: Part, namespace: string): [string, ...string[]] {
-  const service = `${accountName(part)}.${namespace}.svc`;
-  return [service, `${service}.cluster.local`];
+  const names = (service: string): [string, string] => {
+    const name = `${service}.${namespace}.svc`;
+    return [name, `${name}.cluster.local`];
+  };
+  if (part !== "database") return names(accountName(part));
+  const { primary, replicas, members } = databaseServices;
+  return [...names(primary), ...names(replicas), ...names(members)];
 }

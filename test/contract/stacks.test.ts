@@ -35,7 +35,12 @@ const committed = (stack: string): Config =>
   (parse(readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8")) as { config: Config }).config;
 
 /** What a lab that is up writes of its images, as far as settings need it. */
-const labImages = { vault: "lab.tokenshield.internal/vault:0123456789abcdef" };
+const labImages = {
+  vault: "lab.tokenshield.internal/vault:0123456789abcdef",
+  "ingress-proxy": "lab.tokenshield.internal/ingress-proxy:0123456789abcdef",
+  "egress-proxy": "lab.tokenshield.internal/egress-proxy:0123456789abcdef",
+  tokenizer: "lab.tokenshield.internal/tokenizer:0123456789abcdef",
+};
 
 const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);
 

@@ -46,6 +46,11 @@ function computed(type: string, name: string): Record<string, unknown> {
       return { bucket: `${name}-d4e5f6`, arn: `arn:aws:s3:::${name}-d4e5f6` };
     case "aws:kms/key:Key":
       return { keyId: `${name}-key`, arn: `arn:aws:kms:eu-central-1:123456789012:key/${name}` };
+    case "aws:rds/cluster:Cluster":
+      return {
+        endpoint: `${name}.cluster-abc.rds.example.com`,
+        readerEndpoint: `${name}.cluster-ro-abc.rds.example.com`,
+      };
     case "aws:iam/role:Role":
       return { arn: `arn:aws:iam::123456789012:role/${name}` };
     default:

@@ -25,6 +25,7 @@ export async function built(raw: unknown, options: MockOptions = {}): Promise<Mo
         now,
         charts: settings.registry.charts,
         kubeconfig: settings.cluster.kubeconfig,
+        ...(settings.database.caFile === undefined ? {} : { databaseCa: "-----BEGIN CERTIFICATE-----\n" }),
         ...(settings.vault.caFile === undefined
           ? {}
           : { vaultCaFile: settings.vault.caFile, vaultCa: "the lab's authority" }),

@@ -1,31 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { spawn } from "node:child_process";
-import { dirname, join } from "node:path";
+import { deploy, namespace, succeed } from "./support/deploy.ts";
 import { apply, attemptLab, eventually, image, kubectl, lab, useLab, vault } from "./support/lab.ts";
-
-const root = dirname(dirname(import.meta.dirname));
-const namespace = "tokenshield-lab-acme";
-
-/** Runs `npm run COMMAND -- …` of the deployment, and returns its exit status and everything that it printed. */
-function deploy(...words: readonly string[]): Promise<{ readonly status: number; readonly printed: string }> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, "lab/src/deploy.ts"), ...words], { cwd: root });
-    const chunks: Buffer[] = [];
-    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-    child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
-    child.once("error", reject);
-    child.once("close", (status) => {
-      resolve({ status: status ?? 137, printed: Buffer.concat(chunks).toString("utf8") });
-    });
-  });
-}
-
-async function succeed(...words: readonly string[]): Promise<string> {
-  const { status, printed } = await deploy(...words);
-  assert.equal(status, 0, printed.slice(-4_000));
-  return printed;
-}
 
 const jsonPath = (kind: string, name: string, path: string): Promise<string> =>
   kubectl("get", kind, name, "-n", namespace, "-o", `jsonpath=${path}`);

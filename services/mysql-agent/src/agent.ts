@@ -31,6 +31,7 @@ export interface AgentOptions {
 /** How often the primary notes what the group has committed and looks after the accounts, in milliseconds. */
 const noteEvery = 10_000;
 const tendEvery = 60_000;
+const certificateEvery = 10_000;
 const markEvery = 15_000;
 const longestPause = 30_000;
 /** For how long one look after another may go wrong before the label is taken off, in milliseconds. */
@@ -57,7 +58,7 @@ export class Agent {
   #upAt = Number.NEGATIVE_INFINITY;
   #roundAt: number;
   #boardError: string | undefined;
-  readonly #due = { note: 0, tend: 0, mark: 0 };
+  readonly #due = { note: 0, tend: 0, mark: 0, certificate: 0 };
   #marked: string | undefined;
 
   constructor(options: AgentOptions) {
@@ -131,6 +132,18 @@ export class Agent {
     this.#show(action);
     await this.#act(action, snapshot);
     if (told) await this.#primaryDuties(snapshot);
+    await this.#takeUpCertificate();
+  }
+
+  async #takeUpCertificate(): Promise<void> {
+    const { clock, log, server } = this.#options;
+    if (this.#view.kind !== "up" || clock() < this.#due.certificate) return;
+    this.#due.certificate = clock() + certificateEvery;
+    try {
+      if (await server.takeUpCertificate()) log.info({}, "clients see the renewed certificate");
+    } catch (error) {
+      log.warn({ why: said(error) }, "the renewed certificate can't be taken up");
+    }
   }
 
   async #read(): Promise<Snapshot | undefined> {

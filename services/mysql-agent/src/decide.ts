@@ -59,9 +59,9 @@ export function decide(situation: Situation): Action {
     case "error":
       return { kind: "stop", why: "the server left the group by an error" };
     case "online":
-      return none(
-        hasQuorum(server) ? "in the group" : "in a group without a quorum, which the server leaves by itself",
-      );
+      return hasQuorum(server)
+        ? renew(situation, server)
+        : none("in a group without a quorum, which the server leaves by itself");
     case "recovering":
       return none("catching up");
     case "offline":
@@ -71,11 +71,47 @@ export function decide(situation: Situation): Action {
 
 function leave(server: UpView): Action {
   if (server.state === "offline") return { kind: "left" };
-  if (servingRole(server) === "primary") {
-    const heir = server.view.find(({ uuid, state }) => uuid !== server.uuid && state === "online");
-    if (heir !== undefined) return { kind: "hand-over", to: heir };
+  return handOver(server) ?? { kind: "stop", why: "asked to leave" };
+}
+
+/** A primary hands over to the last by name: an update of the pods begins there, so it has been restarted already. */
+function handOver(server: UpView): Action | undefined {
+  if (servingRole(server) !== "primary") return undefined;
+  const [heir] = server.view
+    .filter(({ uuid, state }) => uuid !== server.uuid && state === "online")
+    .toSorted((one, other) => other.host.localeCompare(one.host) || other.port - one.port);
+  return heir === undefined ? undefined : { kind: "hand-over", to: heir };
+}
+
+/**
+ * A member whose connections with the others use a former certificate leaves and comes back, as MySQL takes up a new
+ * one only then. One at a time, while all are well; the primary is the last, after a hand-over.
+ */
+function renew({ self, members, heard }: Situation, server: UpView): Action {
+  if (server.certificate === "present") return none("in the group");
+  const others = server.view.filter(({ uuid }) => uuid !== server.uuid);
+  if (others.length === 0) return renewAlone(members, heard, server);
+  if (others.some(({ state }) => state !== "online")) return none("renews its certificate once all are online");
+  const peers = [...heard].filter(([, { server: peer }]) => peer.kind === "up" && peer.certificate !== "present");
+  const busy = [...heard].find(([, { errand }]) => errand !== undefined);
+  if (busy !== undefined) return none(`renews its certificate after ${busy[0]}`);
+  const first = peers.find(([name, { server: peer }]) => goesBefore(peer, name, server, self));
+  if (first !== undefined) return none(`renews its certificate after ${first[0]}`);
+  return handOver(server) ?? { kind: "stop", why: "to take up the renewed certificate" };
+}
+
+function goesBefore(peer: Report["server"], name: string, server: UpView, self: string): boolean {
+  if (peer.kind !== "up" || peer.role === "primary") return false;
+  return server.role === "primary" || name < self;
+}
+
+/** The only member that is left ends the group if nobody can join it any more: they then start it together. */
+function renewAlone(members: readonly string[], heard: Situation["heard"], server: UpView): Action {
+  const out = [...heard.values()].filter(({ server: peer }) => peer.kind === "up" && peer.state === "offline");
+  if (members.length === 1 || server.certificate !== "expired" || out.length < members.length - 1) {
+    return none("in the group, alone");
   }
-  return { kind: "stop", why: "asked to leave" };
+  return { kind: "stop", why: "its certificate has expired, and nobody can join it" };
 }
 
 function enter(situation: Situation, server: UpView): Action {

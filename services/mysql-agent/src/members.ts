@@ -1,3 +1,4 @@
+import type { GroupCertificate } from "./certificate.ts";
 import { GtidSet } from "./gtid.ts";
 
 /** One configured member: its pod's name and where its server listens. */
@@ -46,6 +47,8 @@ export interface UpView {
   readonly clone: "donor" | "recipient" | undefined;
   /** The server's data came by a clone within the last hour. */
   readonly cloned: boolean;
+  /** The certificate of its connections with other members. */
+  readonly certificate: GroupCertificate;
 }
 
 /** What an agent does that changes its server's membership; others see it before it begins. */

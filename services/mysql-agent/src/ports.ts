@@ -13,6 +13,8 @@ export interface Server {
   handOver(to: Seen): Promise<void>;
   /** What the primary keeps in order: the accounts and their rights. Idempotent. */
   tend(): Promise<void>;
+  /** Makes new sessions of clients see a certificate that was renewed. @returns whether there was one */
+  takeUpCertificate(): Promise<boolean>;
 }
 
 /** What was read in one go from where the agents leave word for each other. */

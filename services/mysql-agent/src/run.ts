@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Log } from "./agent.ts";
+import { certificateReader } from "./certificate.ts";
 import { AgentError, said } from "./errors.ts";
 import { Probes } from "./http.ts";
 import { KubernetesApi } from "./kubernetes/api.ts";
@@ -30,11 +31,14 @@ export async function runAgent(settings: Settings, log: Log, stop: AbortSignal):
   const server = new MySqlServer({
     self,
     members,
-    host: settings.MYSQL_LOCAL_HOST,
+    address: settings.MYSQL_LOCAL_HOST,
     groupName: settings.MYSQL_GROUP_NAME,
     schema: settings.MYSQL_SCHEMA,
     ca: () => readFileSync(settings.MYSQL_TLS_CA, "utf8"),
     passwords: new PasswordFiles(settings.SECRETS_MOUNT_PATH),
+    certificate: certificateReader(settings.MYSQL_TLS_CERT, (error) => {
+      log.warn({ why: said(error) }, "the certificate can't be read");
+    }),
     tlsMode: settings.MYSQL_TLS_MODE,
     patience: 2_000,
   });

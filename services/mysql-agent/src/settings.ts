@@ -38,6 +38,7 @@ const schema = z.object({
     .regex(/^[A-Za-z0-9_]{1,64}$/, "expected letters, digits and underscores")
     .default("tokenshield"),
   MYSQL_TLS_CA: z.string().default("/mnt/tls/ca.crt"),
+  MYSQL_TLS_CERT: z.string().optional(),
   MYSQL_TLS_MODE: z.enum(["VERIFY_IDENTITY", "VERIFY_CA"]).default("VERIFY_IDENTITY"),
   MYSQL_CLONE_BEYOND: z.coerce.number().int().min(0).default(100_000),
   SECRETS_MOUNT_PATH: z.string().default("/mnt/secrets"),

@@ -7,7 +7,7 @@ import { type Built, built } from "../../graph/stacks.ts";
 
 /** Types of pods' and keys' holders that a stack must not lose. */
 const holdsData =
-  /Namespace::\w+$|Bucket::|kms\/key:Key::|Mount::vault-(kv|transit|pki)$|SecretBackendKey::|SecretBackendRootCert::/;
+  /Namespace::\w+$|Bucket::|kms\/key:Key::|rds\/cluster:Cluster::|Mount::vault-(kv|transit|pki)$|SecretBackendKey::|SecretBackendRootCert::/;
 
 for (const stack of stackNames) {
   describe(`the whole graph of ${stack}`, () => {
@@ -90,8 +90,12 @@ for (const stack of stackNames) {
       const outputs = stackOutputs.parse(value.outputs);
       assert.equal(value.outputsAreSecret, false);
       for (const [name, tenant] of Object.entries(outputs.tenants)) {
-        assert.deepEqual(tenant.provisioned, [], name);
-        assert.equal(tenant.ingressUrl, "", name);
+        assert.deepEqual(tenant.provisioned, ["database", "tokenizer", "proxies"], name);
+        assert.match(tenant.managementUrl, /^https:\/\/tokenshield-tokenizer\.[a-z0-9.-]+:8090$/, name);
+        assert.match(tenant.databaseAddress, /^[a-z0-9.-]+:3306$/, name);
+        assert.equal(tenant.ingressUrl, `https://tokenshield-inbound.${tenant.namespace}.svc.cluster.local`, name);
+        assert.equal(tenant.egressAddress, `tokenshield-outbound.${tenant.namespace}.svc.cluster.local:3128`, name);
+        assert.match(tenant.egressCaBundle, /^-----BEGIN CERTIFICATE-----\nacme-vault-egress|globex-vault-egress/);
         assert.deepEqual(Object.keys(tenant.rotation), ["api", "database", "jwt"], name);
       }
     });

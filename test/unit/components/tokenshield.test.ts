@@ -36,7 +36,7 @@ describe("a tenant", () => {
     };
     const settings = parseSettings({
       ...raw,
-      database: { kind: "external", host: "db.example.com", cidrs: ["10.0.0.0/24"] },
+      database: { kind: "external", host: "db.example.com", cidrs: ["10.0.0.0/24"], caFile: "ca.pem" },
       tenants: [{ name: "acme", spec: off }],
     });
     const [tenant] = settings.tenants;

@@ -47,6 +47,8 @@ const up = z.object({
   view: z.array(seen),
   clone: z.enum(["donor", "recipient"]).optional(),
   cloned: z.boolean(),
+  // What an agent before this version says nothing about.
+  certificate: z.enum(["present", "former", "expired"]).default("present"),
 });
 const report = z.object({
   member: z.string(),

@@ -7,7 +7,7 @@ export interface Right {
   readonly privileges: readonly string[];
 }
 
-export type AccountName = "root" | "replication" | "app" | "schema" | "backup" | "monitoring" | "rotation";
+export type AccountName = "root" | "replication" | "app" | "backup" | "monitoring" | "rotation";
 
 /** One account of the group: who it is, where its password lies, and the least that it needs. */
 export interface Account {
@@ -18,6 +18,9 @@ export interface Account {
   readonly file: string;
   readonly rights: readonly Right[];
 }
+
+/** Logins that don't follow from the account's name. */
+const logins: Partial<Record<AccountName, string>> = { root: "root", app: "tokenshield" };
 
 const performance: Right = { on: "`performance_schema`.*", privileges: ["SELECT"] };
 
@@ -30,26 +33,26 @@ export function catalogue(schema: string): readonly Account[] {
   const tables = `\`${schema}\`.*`;
   const account = (name: AccountName, file: string, rights: readonly Right[]): Account => ({
     name,
-    user: name === "root" ? "root" : `tokenshield_${name}`,
+    user: logins[name] ?? `tokenshield_${name}`,
     host: name === "root" ? "127.0.0.1" : "%",
     file,
     rights,
   });
   return [
     // The agent's own, from inside the pod only; made before the server serves, see `initialStatements`.
-    account("root", "mysql-root-password", []),
+    account("root", "db-root-password", []),
     // Recovery channel and clone donor. CONNECTION_ADMIN lets it in while a member is in offline mode.
-    account("replication", "mysql-replication-password", [
+    account("replication", "db-replication-password", [
       { on: "*.*", privileges: ["BACKUP_ADMIN", "CONNECTION_ADMIN", "REPLICATION SLAVE"] },
     ]),
-    account("app", "db-password", [{ on: tables, privileges: ["DELETE", "INSERT", "SELECT", "UPDATE"] }]),
-    account("schema", "mysql-schema-password", [
+    // The application brings its own schema up to date, and has no right outside of it.
+    account("app", "db-password", [
       {
         on: tables,
         privileges: ["ALTER", "CREATE", "DELETE", "DROP", "INDEX", "INSERT", "REFERENCES", "SELECT", "UPDATE"],
       },
     ]),
-    account("backup", "mysql-backup-password", [
+    account("backup", "db-backup-password", [
       {
         on: "*.*",
         privileges: [
@@ -63,12 +66,12 @@ export function catalogue(schema: string): readonly Account[] {
         ].concat(["SHOW VIEW", "TRIGGER"]),
       },
     ]),
-    account("monitoring", "mysql-monitoring-password", [
+    account("monitoring", "db-monitoring-password", [
       { on: "*.*", privileges: ["PROCESS", "REPLICATION CLIENT"] },
       performance,
     ]),
     // SYSTEM_USER: without it nobody may change root's password.
-    account("rotation", "mysql-rotation-password", [
+    account("rotation", "db-rotation-password", [
       { on: "*.*", privileges: ["CREATE USER", "SYSTEM_USER"] },
       { on: "`mysql`.`user`", privileges: ["SELECT"] },
       performance,

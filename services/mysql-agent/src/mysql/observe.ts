@@ -1,3 +1,4 @@
+import { type CertificateFile, groupCertificate } from "../certificate.ts";
 import type { OwnState, Role, Seen, UpView } from "../members.ts";
 import { type Row, type Session, text } from "./session.ts";
 
@@ -21,8 +22,12 @@ function seen(row: Row): Seen {
   };
 }
 
-/** One look at a server that answers. Read-only. */
-export async function look(session: Session): Promise<UpView> {
+/**
+ * One look at a server that answers. Read-only.
+ *
+ * @param file the certificate that lies ready for the server now; undefined where nobody renews it
+ */
+export async function look(session: Session, file: CertificateFile | undefined): Promise<UpView> {
   const server = await session.one(
     `SELECT @@server_uuid AS uuid, @@gtid_executed AS executed, @@gtid_purged AS purged,
             (SELECT received_transaction_set FROM performance_schema.replication_connection_status
@@ -30,13 +35,16 @@ export async function look(session: Session): Promise<UpView> {
             (SELECT COUNT(*) FROM performance_schema.clone_status WHERE state = 'In Progress') AS cloning,
             (SELECT COUNT(*) FROM performance_schema.clone_status
               WHERE state = 'Completed' AND end_time > NOW() - INTERVAL 1 HOUR) AS cloned,
-            (SELECT COUNT(*) FROM performance_schema.processlist WHERE command = 'Clone') AS donating`,
+            (SELECT COUNT(*) FROM performance_schema.processlist WHERE command = 'Clone') AS donating,
+            (SELECT UNIX_TIMESTAMP(set_time) FROM performance_schema.variables_info
+              WHERE variable_name = 'group_replication_group_name') AS joined, UNIX_TIMESTAMP(NOW(6)) AS now`,
   );
   const rows = await session.run("SELECT * FROM performance_schema.replication_group_members");
   const view = rows.map(seen).filter(({ uuid }) => uuid !== "");
   const uuid = text(server, "uuid");
   const own = view.find((member) => member.uuid === uuid);
   const state: OwnState = own === undefined ? "offline" : own.state === "unreachable" ? "error" : own.state;
+  const joined = text(server, "joined");
   return {
     kind: "up",
     uuid,
@@ -48,6 +56,10 @@ export async function look(session: Session): Promise<UpView> {
     view: state === "offline" ? [] : view,
     clone: text(server, "cloning") !== "0" ? "recipient" : text(server, "donating") !== "0" ? "donor" : undefined,
     cloned: text(server, "cloned") !== "0",
+    certificate:
+      file === undefined || state === "offline"
+        ? "present"
+        : groupCertificate(file, joined === "" ? undefined : Number(joined), Number(text(server, "now"))),
   };
 }
 

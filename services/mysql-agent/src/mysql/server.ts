@@ -1,3 +1,4 @@
+import type { CertificateFile } from "../certificate.ts";
 import { AgentError, said } from "../errors.ts";
 import type { Member, Seen, ServerView } from "../members.ts";
 import type { Server } from "../ports.ts";
@@ -15,14 +16,16 @@ export interface Passwords {
 export interface MySqlServerOptions {
   readonly self: Member;
   readonly members: readonly Member[];
-  /** Where the agent itself reaches its server: inside the pod. */
-  readonly host: string;
+  /** Where the agent itself reaches its server: inside the pod. The certificate names the member all the same. */
+  readonly address: string;
   /** `group_replication_group_name`, a UUID that never changes. */
   readonly groupName: string;
   readonly schema: string;
   /** Authorities of the servers' certificates, PEM. */
   readonly ca: () => string;
   readonly passwords: Passwords;
+  /** The certificate that lies ready for the server; undefined where nobody renews it. */
+  readonly certificate: () => CertificateFile | undefined;
   /** How servers check each other: `VERIFY_IDENTITY`, or `VERIFY_CA` where certificates carry no host names. */
   readonly tlsMode: "VERIFY_IDENTITY" | "VERIFY_CA";
   /** Milliseconds that one look may take. */
@@ -63,7 +66,7 @@ export class MySqlServer implements Server {
       const session = await this.#observing();
       const left = await this.#leftovers(session);
       if (left > 0) return { kind: "unsettled", why: `${left} sessions of a former agent are being ended` };
-      const view = await look(session);
+      const view = await look(session, this.#options.certificate());
       if (view.state !== "offline") this.#figures = await figures(session);
       return view;
     } catch (error) {
@@ -135,6 +138,20 @@ export class MySqlServer implements Server {
     await this.#doing((session) => this.#ensure(session), limits.tend);
   }
 
+  async takeUpCertificate(): Promise<boolean> {
+    const file = this.#options.certificate();
+    if (file === undefined) return false;
+    const session = await this.#observing();
+    const { until } = await session.one(
+      `SELECT COALESCE(MAX(value), '') AS until FROM performance_schema.tls_channel_status
+        WHERE channel = 'mysql_main' AND property = 'Ssl_server_not_after'`,
+    );
+    // A session that was opened before goes on with the former one.
+    if (until === file.until) return false;
+    await session.run("ALTER INSTANCE RELOAD TLS");
+    return true;
+  }
+
   /** Closes what is open. */
   close(): void {
     this.#forget();
@@ -161,10 +178,11 @@ export class MySqlServer implements Server {
 
   /** Logs in with the present password, or with the one before it where the server has not got the change yet. */
   async #login(timeout: number): Promise<Session> {
-    const { host, self, ca, passwords } = this.#options;
+    const { address, self, ca, passwords } = this.#options;
     const account = accountNamed(this.#accounts, "root");
     const login = (password: string): Login => ({
-      host,
+      host: self.host,
+      address,
       port: self.port,
       user: account.user,
       password,

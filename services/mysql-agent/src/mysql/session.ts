@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { createConnection } from "mysql2/promise";
 import type { Connection, RowDataPacket } from "mysql2/promise";
 import { AgentError } from "../errors.ts";
@@ -5,6 +6,8 @@ import { AgentError } from "../errors.ts";
 /** Where and as whom to log in. The password is read by the caller just before, and kept nowhere. */
 export interface Login {
   readonly host: string;
+  /** Where the server is reached, if not at `host`: the certificate must name `host` all the same. */
+  readonly address?: string;
   readonly port: number;
   readonly user: string;
   readonly password: string;
@@ -65,7 +68,9 @@ export class Session {
   /** @throws MySqlRefusal if there is no connection, its certificate is not good, or the login is refused */
   static async open(login: Login): Promise<Session> {
     try {
+      const { address } = login;
       const connection = await createConnection({
+        ...(address === undefined ? {} : { stream: () => connect({ host: address, port: login.port, noDelay: true }) }),
         host: login.host,
         port: login.port,
         user: login.user,

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
+import { groupCertificate } from "../../src/certificate.ts";
 import { type Action, decide, type Situation } from "../../src/decide.ts";
 import { Hearing } from "../../src/hearing.ts";
 import type { GroupRecord, OwnState, Report, Seen, ServerView, UpView } from "../../src/members.ts";
@@ -27,6 +28,7 @@ const up = (uuid: string, state: OwnState, more: Partial<UpView> = {}): UpView =
   view: state === "offline" ? [] : whole,
   clone: undefined,
   cloned: false,
+  certificate: "present",
   ...more,
 });
 const report = (name: string, server: ServerView, more: Partial<Report> = {}): Report => ({
@@ -228,6 +230,115 @@ describe("the decision of a member that is out of the group", () => {
     assert.deepEqual(decide(at(up("m-1", "offline"), heard)), { kind: "clone", donor: "m-2" });
     const busy = { ...heard, "m-2": online("m-2", { ...far, clone: "donor" }) };
     assert.deepEqual(decide(at(up("m-1", "offline"), busy)), { kind: "clone", donor: "m-0" });
+  });
+});
+
+describe("a member whose certificate was renewed", () => {
+  const former = { certificate: "former" } as const;
+  const expired = { certificate: "expired" } as const;
+  const alone = { view: [member("m-1", "online", "primary")], role: "primary" } as const;
+  const cases: readonly (readonly [string, string, Situation])[] = [
+    ["stays where nothing was renewed", "none", at(up("m-1", "online"), { "m-0": online("m-0", { role: "primary" }) })],
+    ["leaves to come back with the new one", "stop", at(up("m-1", "online", former), {})],
+    [
+      "waits for one before it",
+      "none",
+      at(up("m-1", "online", former), { "m-0": online("m-0", former), "m-2": online("m-2", former) }),
+    ],
+    [
+      "goes before the primary and before those after it",
+      "stop",
+      at(up("m-1", "online", former), {
+        "m-0": online("m-0", { ...former, role: "primary" }),
+        "m-2": online("m-2", former),
+      }),
+    ],
+    [
+      "is the last as the primary",
+      "none",
+      at(up("m-1", "online", { ...former, role: "primary" }), { "m-2": online("m-2", former) }),
+    ],
+    [
+      "hands over as the primary once the others are done",
+      "hand-over",
+      at(up("m-1", "online", { ...former, role: "primary" }), { "m-0": online("m-0"), "m-2": online("m-2") }),
+    ],
+    [
+      "waits while a member is away",
+      "none",
+      at(up("m-1", "online", { ...former, view: [member("m-0"), member("m-1"), member("m-2", "unreachable")] }), {}),
+    ],
+    [
+      "waits while a member catches up",
+      "none",
+      at(up("m-1", "online", { ...former, view: [member("m-0"), member("m-1"), member("m-2", "recovering")] }), {}),
+    ],
+    [
+      "waits while an agent is at work",
+      "none",
+      at(up("m-1", "online", former), { "m-2": report("m-2", up("m-2", "offline"), { errand: "join" }) }),
+    ],
+    [
+      "stays while it is the only one left",
+      "none",
+      at(up("m-1", "online", { ...former, ...alone }), { "m-0": offline("m-0"), "m-2": offline("m-2") }),
+    ],
+    [
+      "ends a group that nobody can join any more",
+      "stop",
+      at(up("m-1", "online", { ...expired, ...alone }), { "m-0": offline("m-0"), "m-2": offline("m-2") }),
+    ],
+    [
+      "doesn't end a group for members that aren't there",
+      "none",
+      at(up("m-1", "online", { ...expired, ...alone }), { "m-0": offline("m-0") }),
+    ],
+  ];
+  for (const [title, expected, situation] of cases) {
+    it(title, () => {
+      assert.equal(kind(decide(situation)), expected, JSON.stringify(decide(situation)));
+    });
+  }
+
+  it("never leaves together with another one", () => {
+    const roles = fc.constantFrom("m-0", "m-1", "m-2");
+    const certificates = fc.tuple(...members.map(() => fc.constantFrom("present", "former", "expired")));
+    fc.assert(
+      fc.property(roles, certificates, (primary, kinds) => {
+        const view = members.map((name) => member(name, "online", name === primary ? "primary" : "secondary"));
+        const reports = members.map((name, index) =>
+          online(name, {
+            view,
+            role: name === primary ? "primary" : "secondary",
+            certificate: kinds[index] ?? "present",
+          }),
+        );
+        const going = reports.filter((own) => {
+          const heard = new Map(
+            reports.filter(({ member: name }) => name !== own.member).map((one) => [one.member, one]),
+          );
+          const situation = { ...at(up("m-1", "online"), {}), self: own.member, own, heard };
+          return decide(situation).kind !== "none";
+        });
+        assert.ok(going.length <= 1, going.map(({ member: name }) => name).join(", "));
+        assert.equal(going.length, kinds.every((one) => one === "present") ? 0 : 1);
+      }),
+    );
+  });
+});
+
+describe("the certificate of a group's connections", () => {
+  const file = { writtenAt: 1_000, life: 600, until: "" };
+
+  it("is the one in the file where the server joined after it was written", () => {
+    assert.equal(groupCertificate(file, 1_001, 5_000), "present");
+    assert.equal(groupCertificate(file, undefined, 5_000), "present");
+  });
+
+  it("is a former one where the file was written later, until that has expired for certain", () => {
+    assert.equal(groupCertificate(file, 990, 1_100), "former");
+    assert.equal(groupCertificate(file, 990, 1_589), "former");
+    assert.equal(groupCertificate(file, 990, 1_591), "expired");
   });
 });
 

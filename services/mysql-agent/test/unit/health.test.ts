@@ -15,6 +15,7 @@ const up = (state: OwnState, more: Partial<UpView> = {}): UpView => ({
   view: [{ uuid: "u0", host: "h0", port: 3306, state, role: "secondary" }],
   clone: undefined,
   cloned: false,
+  certificate: "present",
   ...more,
 });
 const down = { kind: "down", why: "no connection" } as const;

@@ -73,6 +73,7 @@ describe("what the agents leave in Leases", () => {
         view: [],
         clone: undefined,
         cloned: false,
+        certificate: "present",
       },
     };
     const read = readReport(lease({ "tokenization.io/mysql-report": JSON.stringify(report) }));

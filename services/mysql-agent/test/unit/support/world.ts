@@ -342,6 +342,7 @@ export class World {
           node.group.primary = heir;
         }),
       tend: () => this.#step(incarnation),
+      takeUpCertificate: () => Promise.resolve(false),
     };
   }
 
@@ -381,6 +382,7 @@ export class World {
       })),
       clone: undefined,
       cloned: false,
+      certificate: "present",
     };
   }
 }

@@ -1,0 +1,172 @@
+import { certificateFiles, certificatesPath } from "../certificates/agent-config";
+import { ports } from "../parts";
+
+/** Where a server's container finds its settings, and the folders that it writes. */
+export const serverPaths = {
+  /** `server.cnf` and `server.sh`. */
+  settings: "/etc/tokenshield",
+  /** The volume. */
+  volume: "/var/lib/mysql",
+  /** Socket and temporary files. */
+  run: "/run/mysqld",
+  /** What a new server runs, with root's password: in memory only. */
+  init: "/run/mysql-init",
+  /** Shared with the agent, for the wish to leave the group. */
+  leave: "/run/mysql-leave",
+} as const;
+
+const MiB = 2 ** 20;
+
+/** How a server uses the memory of its pod, in bytes, and how many clients it takes. */
+export interface ServerSizes {
+  readonly bufferPool: number;
+  /** What Group Replication keeps of past messages for members that were away for a moment; 128 MiB are its least. */
+  readonly messageCache: number;
+  readonly redoLog: number;
+  readonly connections: number;
+}
+
+/**
+ * Sizes a server by the memory limit of its container. What neither buffer pool nor message cache take is for the
+ * server itself (about 200 MiB with these settings) and its connections.
+ * @param limit bytes, at least 384 MiB
+ */
+export function serverSizes(limit: number): ServerSizes {
+  const between = (low: number, value: number, high: number): number => Math.min(high, Math.max(low, value));
+  const messageCache = between(128 * MiB, Math.floor(limit / 8), 1024 * MiB);
+  const rest = limit - messageCache - 200 * MiB;
+  const chunk = 8 * MiB;
+  return {
+    bufferPool: Math.max(48 * MiB, Math.floor((rest * 0.7) / chunk) * chunk),
+    messageCache,
+    redoLog: between(64 * MiB, Math.floor(limit / 4), 4096 * MiB),
+    connections: between(120, Math.floor(limit / (4 * MiB)), 1000),
+  };
+}
+
+/** What a small server does without: histories and figures by account, which take about 100 MiB (measured, 9.7.4). */
+const spared = Object.fromEntries(
+  [
+    "error-size",
+    "max-memory-classes",
+    "max-sql-text-length",
+    "accounts-size",
+    "hosts-size",
+    "users-size",
+    ...["statements", "stages", "waits", "transactions"].flatMap((event) => [
+      `events-${event}-history-size`,
+      `events-${event}-history-long-size`,
+    ]),
+  ].map((name) => [`performance-schema-${name}`, 0]),
+);
+
+/**
+ * The settings of every server of a group, as `mysqld --defaults-file` reads them. Nothing in them is of one member, and
+ * nothing of the group: the agent sets that at each start or join.
+ * @param limit memory limit of the container, in bytes
+ */
+export function serverConfig(limit: number): string {
+  const { bufferPool, messageCache, redoLog, connections } = serverSizes(limit);
+  const settings: Readonly<Record<string, string | number>> = {
+    datadir: `${serverPaths.volume}/data`,
+    tmpdir: serverPaths.run,
+    socket: `${serverPaths.run}/mysqld.sock`,
+    "pid-file": `${serverPaths.run}/mysqld.pid`,
+    "init-file": `${serverPaths.init}/init.sql`,
+    port: ports.mysql,
+    mysqlx: "OFF",
+    "skip-name-resolve": "ON",
+    "secure-file-priv": "NULL",
+    "local-infile": "OFF",
+    "log-error-verbosity": 2,
+    // Until the agent has brought the server into its group nobody writes.
+    "super-read-only": "ON",
+    "plugin-load-add": "group_replication.so",
+    "loose-group-replication-start-on-boot": "OFF",
+    "loose-group-replication-message-cache-size": messageCache,
+    "require-secure-transport": "ON",
+    "tls-version": "TLSv1.2,TLSv1.3",
+    "ssl-ca": `${certificatesPath}-authorities/${certificateFiles.authorities}`,
+    "ssl-cert": `${certificatesPath}/${certificateFiles.bundle}`,
+    "ssl-key": `${certificatesPath}/${certificateFiles.bundle}`,
+    "gtid-mode": "ON",
+    "enforce-gtid-consistency": "ON",
+    "log-bin": "binlog",
+    "relay-log": "relay",
+    "sync-binlog": 1,
+    "innodb-flush-log-at-trx-commit": 1,
+    "binlog-expire-logs-seconds": 3 * 86_400,
+    "max-binlog-size": 64 * MiB,
+    // With the default, writes to a foreign key's parent table slow down to a quarter after a bulk insert.
+    "binlog-transaction-dependency-history-size": 25_000,
+    "innodb-buffer-pool-size": bufferPool,
+    "innodb-redo-log-capacity": redoLog,
+    "max-connections": connections,
+    "table-open-cache": 400,
+    "table-definition-cache": 400,
+    "innodb-log-buffer-size": 8 * MiB,
+    // What a pod may not ask for.
+    "innodb-numa-interleave": "OFF",
+    "performance-schema-max-table-instances": 400,
+    "performance-schema-max-digest-length": 256,
+    "performance-schema-digests-size": 100,
+    ...(limit < 1024 * MiB ? spared : {}),
+  };
+  const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
+  return ["[mysqld]", ...lines, "plugin-load-add = mysql_clone.so", ""].join("\n");
+}
+
+/**
+ * What a server's container runs. It makes an empty volume a server's, whole or not at all, and starts the server again
+ * whenever it ends, as a clone ends it. The kubelet's own restarts would come later with each one.
+ * @param members name below which members have names
+ */
+export function serverScript(members: string): string {
+  return `#!/bin/sh
+set -eu
+data=${serverPaths.volume}/data
+wanted=yes
+server=
+stop() {
+  wanted=no
+  [ -z "$server" ] || kill -TERM "$server" || true
+}
+trap stop TERM INT
+
+# A signal ends a wait early; the server has ended once it can't be signalled.
+run() {
+  "$@" &
+  server=$!
+  status=0
+  wait "$server" || status=$?
+  while kill -0 "$server" 2>/dev/null; do
+    wait "$server" || status=$?
+  done
+  server=
+}
+
+if [ ! -d "$data" ]; then
+  rm -rf "$data.new"
+  run mysqld --no-defaults --initialize-insecure --datadir="$data.new" --tmpdir=${serverPaths.run} \\
+    --secure-file-priv=NULL --innodb-redo-log-capacity=${64 * MiB} --innodb-numa-interleave=OFF --log-error-verbosity=2
+  [ "$status" = 0 ] || exit "$status"
+  mv "$data.new" "$data"
+fi
+
+while [ "$wanted" = yes ]; do
+  run mysqld --defaults-file=${serverPaths.settings}/server.cnf \\
+    --server-id="$((\${MEMBER##*-} + 1))" --report-host="$MEMBER.${members}" --report-port=${ports.mysql}
+  [ "$wanted" = no ] || { echo "the server has ended with status $status; it is started again" >&2; sleep 1; }
+done
+`;
+}
+
+/**
+ * What is run before a server's container is stopped: asks the agent to leave the group, so that a primary hands over
+ * first, and waits until it has.
+ * @param seconds longest wait
+ */
+export function leaveScript(seconds: number): string {
+  const { leave } = serverPaths;
+  return `: > ${leave}/leave; i=0; while [ ! -e ${leave}/left ] && [ "$i" -lt ${seconds * 5} ]; do sleep 0.2; i=$((i + 1)); done`;
+}

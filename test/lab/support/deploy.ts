@@ -1,0 +1,29 @@
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { dirname, join } from "node:path";
+
+const root = dirname(dirname(dirname(import.meta.dirname)));
+
+/** Namespace of the lab stack's tenant. */
+export const namespace = "tokenshield-lab-acme";
+
+/** Runs `npm run COMMAND -- …` of the deployment, and returns its exit status and everything that it printed. */
+export function deploy(...words: readonly string[]): Promise<{ readonly status: number; readonly printed: string }> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(process.execPath, [join(root, "lab/src/deploy.ts"), ...words], { cwd: root });
+    const chunks: Buffer[] = [];
+    child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
+    child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
+    child.once("error", reject);
+    child.once("close", (status) => {
+      resolve({ status: status ?? 137, printed: Buffer.concat(chunks).toString("utf8") });
+    });
+  });
+}
+
+/** The same; an exit status other than 0 fails with the end of what was printed. */
+export async function succeed(...words: readonly string[]): Promise<string> {
+  const { status, printed } = await deploy(...words);
+  assert.equal(status, 0, printed.slice(-4_000));
+  return printed;
+}
