@@ -8,6 +8,7 @@ import type { BackupStorage } from "./cloud/backup-storage";
 import { AuroraCluster } from "./database/aurora-cluster";
 import { type Database, plannedAddress } from "./database/database";
 import { ExternalDatabase } from "./database/external-database";
+import { memberHosts } from "./database/members";
 import { MySqlGroup } from "./database/mysql-group";
 import { type DataGuard, guarded } from "./guard";
 import { Isolation } from "./network/isolation";
@@ -271,7 +272,10 @@ export class TokenShield extends pulumi.ComponentResource {
       {
         namespace: this.namespace.metadata.name,
         part,
-        names: serviceNames(part, namespace),
+        names: [
+          ...serviceNames(part, namespace),
+          ...(part === "database" ? memberHosts(this.members(), namespace) : []),
+        ],
         image: registry.references.vault,
         vaultAddress: vault.podAddress ?? vault.address,
         vaultNamespace: vault.namespace,
@@ -361,10 +365,16 @@ export class TokenShield extends pulumi.ComponentResource {
     return new AuroraCluster(name, cluster, { parent: this });
   }
 
+  /** How many members the group in the cluster has. */
+  private members(): number {
+    const { settings, tenant } = this.args;
+    const { enabled, database } = tenant.spec.highAvailability;
+    return enabled && database.replication ? settings.database.group.members : 1;
+  }
+
   private makeGroup(guard: DataGuard): MySqlGroup {
     const { settings, tenant } = this.args;
     const { environment, database, registry } = settings;
-    const { enabled, database: availability } = tenant.spec.highAvailability;
     const { mysql = "", "mysql-agent": agent = "" } = registry.references;
     const { memory, cpuRequest, cpuLimit, storageClass, nodes } = database.group;
     const files = partOf(this.files, "database");
@@ -375,7 +385,7 @@ export class TokenShield extends pulumi.ComponentResource {
         environment,
         tenant: tenant.name,
         namespace: namespaceOf(environment, tenant),
-        members: enabled && availability.replication ? database.group.members : 1,
+        members: this.members(),
         images: { mysql, agent },
         account,
         certificate: partOf(this.certificates, "database").pod,

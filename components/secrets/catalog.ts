@@ -8,7 +8,8 @@ export type ClassName = (typeof classNames)[number];
 
 /** Where the value of a field comes from. */
 export type FieldValue =
-  | { readonly kind: "generated" }
+  /** Random letters and digits; 40 of 62 characters are 238 bits. */
+  | { readonly kind: "generated"; readonly length: number }
   | { readonly kind: "fixed"; readonly text: string }
   /** The address of the database with login and password of the group. */
   | { readonly kind: "databaseUrl" };
@@ -31,7 +32,9 @@ export interface SecretGroup {
   readonly readers: readonly Part[];
 }
 
-const generated: FieldValue = { kind: "generated" };
+const generated: FieldValue = { kind: "generated", length: 40 };
+/** 190 bits. MySQL takes no longer one for the recovery of a group's members (ER_GROUP_REPLICATION_PASSWORD_LENGTH). */
+const databasePassword: FieldValue = { kind: "generated", length: 32 };
 
 function account(name: string, stem: string, login: string, readers: readonly Part[]): SecretGroup {
   return {
@@ -41,7 +44,7 @@ function account(name: string, stem: string, login: string, readers: readonly Pa
     readers,
     fields: [
       { field: "username", file: `${stem}-username`, value: { kind: "fixed", text: login } },
-      { field: "password", file: `${stem}-password`, value: generated },
+      { field: "password", file: `${stem}-password`, value: databasePassword },
     ],
   };
 }

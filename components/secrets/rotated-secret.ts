@@ -85,13 +85,15 @@ export class RotatedSecret extends pulumi.ComponentResource {
   }
 
   private generate(name: string, origin: Generation): Values {
-    const fields = this.args.group.fields.filter(({ value }) => value.kind === "generated");
+    const fields = this.args.group.fields.flatMap(({ field, value }) =>
+      value.kind === "generated" ? [{ field, length: value.length }] : [],
+    );
     const values = fields.map(
-      ({ field }) =>
+      ({ field, length }) =>
         new RandomPassword(
           `${name}-${field.toLowerCase().replaceAll("_", "-")}-${origin}`,
-          // 40 of 62 characters are 238 bits; none of them needs escaping anywhere. PCI DSS 8.3.6.
-          { length: 40, special: false, minLower: 4, minUpper: 4, minNumeric: 4 },
+          // None of the characters needs escaping anywhere. PCI DSS 8.3.6.
+          { length, special: false, minLower: 4, minUpper: 4, minNumeric: 4 },
           { parent: this },
         ).result,
     );

@@ -9,4 +9,5 @@ process.exitCode = await runCli(process.argv.slice(2), {
   write: (text) => process.stdout.write(text),
   writeError: (text) => process.stderr.write(text),
   isTerminal: process.stdout.isTTY && process.stdin.isTTY,
+  terminalSize: () => ({ columns: process.stdout.columns, rows: process.stdout.rows }),
 });

@@ -16,6 +16,9 @@ import { up } from "./up.ts";
 /** The stack that targets the embedded cluster, and the one that is meant where none is named. */
 const labStack = "lab";
 
+/** V8's default lets the engine's short-lived messages fill hundreds of MiB before it collects them. */
+const smallYoungGeneration = "--max-semi-space-size=4";
+
 /** What an engine needs to know that the lab alone knows. */
 interface Surroundings {
   readonly words: readonly string[];
@@ -70,7 +73,7 @@ function ofLab(at: Layout, words: readonly string[]): Surroundings {
 async function main([command = "--help", ...words]: readonly string[]): Promise<number> {
   const at = layout();
   const progress = new Progress();
-  const engine = [process.execPath, join(at.project, "engine/src/main.ts"), command];
+  const engine = [process.execPath, smallYoungGeneration, join(at.project, "engine/src/main.ts"), command];
   const informs = command === "--help" || words.includes("--help");
   const stackCommand = command === "stack" ? words.slice(0, 1) : [];
   const rest = words.slice(stackCommand.length);

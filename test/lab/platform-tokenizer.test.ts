@@ -180,6 +180,14 @@ describe("the tokenizer on the lab", function () {
     }
   });
 
+  it("makes no core dump, as its memory holds card numbers and keys", async () => {
+    const limits = await kubectl(
+      ...["exec", `deployment/${service}`, "-n", namespace, "-c", "tokenizer", "--"],
+      ...["/bin/node", "-p", "require('node:fs').readFileSync('/proc/1/limits', 'latin1')"],
+    );
+    assert.match(limits, /^Max core file size +1 +1 /m);
+  });
+
   it("answers every request while its pods are replaced one by one", async function () {
     this.timeout(120_000);
     const agent = agentOf(identities.inbound);

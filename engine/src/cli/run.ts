@@ -4,7 +4,7 @@ import type { DeploymentResult } from "../deploy/deployment.ts";
 import { jsonDisplay } from "../display/json-events.ts";
 import { lineDisplay } from "../display/lines.ts";
 import { render } from "../display/property-diff.ts";
-import { treeDisplay } from "../display/tree.ts";
+import { treeDisplay, type TerminalSize } from "../display/tree.ts";
 import { Crypters, openBackend, openStack, stackOutputs, type Surroundings } from "../operation/stack-session.ts";
 import { defaultParallel, runOperation, type OperationKind } from "../operation/operation.ts";
 import { startPolicyPacks } from "../policy/policy-packs.ts";
@@ -19,6 +19,8 @@ export interface CliOptions extends Surroundings {
   readonly write: (text: string) => void;
   readonly writeError: (text: string) => void;
   readonly isTerminal: boolean;
+  /** Asked for only where there is a terminal. */
+  readonly terminalSize?: () => TerminalSize;
 }
 
 /** Runs a command line and returns its exit status. */
@@ -148,7 +150,8 @@ async function operate(
 function displayFor(args: OperationArguments, options: CliOptions): EventSink {
   if (args.json) return jsonDisplay(options.write, options.now);
   const about = { write: options.write, diff: args.diff, now: options.now };
-  return options.isTerminal ? treeDisplay(about) : lineDisplay(about);
+  if (!options.isTerminal) return lineDisplay(about);
+  return treeDisplay({ ...about, size: options.terminalSize ?? (() => ({ columns: 80, rows: 24 })) });
 }
 
 async function finish(args: OperationArguments, result: DeploymentResult, options: CliOptions): Promise<number> {

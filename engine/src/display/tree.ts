@@ -18,14 +18,32 @@ interface Row {
   note: string;
 }
 
+interface Line {
+  readonly text: string;
+  readonly running: boolean;
+}
+
+/** How much a terminal shows, in characters. */
+export interface TerminalSize {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** What a tree needs. */
+export interface TreeOptions extends DisplayOptions {
+  /** The terminal's size as it is now. */
+  readonly size: () => TerminalSize;
+}
+
 /** How often the tree is drawn again, at most. */
 const frameMilliseconds = 100;
 
 /**
  * Shows an operation as a tree that changes in place: each resource below its parent with its state and time. What is
- * unchanged is left out once it is known to be. Messages stand above the tree, in the order in which they came.
+ * unchanged is left out once it is known to be. Messages stand above the tree, in the order in which they came. A tree
+ * that is higher than the terminal shows what runs, and the whole of it at the end.
  */
-export function treeDisplay(options: DisplayOptions): EventSink {
+export function treeDisplay(options: TreeOptions): EventSink {
   const tree = new Tree(options);
   return (event) => {
     if (!isHidden(event)) tree.hear(event);
@@ -33,13 +51,13 @@ export function treeDisplay(options: DisplayOptions): EventSink {
 }
 
 class Tree {
-  readonly #options: DisplayOptions;
+  readonly #options: TreeOptions;
   readonly #rows = new Map<Urn, Row>();
   readonly #messages: string[] = [];
   #drawn = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(options: DisplayOptions) {
+  constructor(options: TreeOptions) {
     this.#options = options;
   }
 
@@ -77,7 +95,7 @@ class Tree {
         break;
       }
       case "summary":
-        this.#draw();
+        this.#draw(this.#lines().map(({ text }) => text));
         this.#drawn = 0;
         for (const line of messageLines(event)) this.#options.write(`${line}\n`);
         return;
@@ -92,7 +110,7 @@ class Tree {
     }
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
-      this.#draw();
+      this.#draw(this.#frame());
     }, frameMilliseconds).unref();
   }
 
@@ -110,24 +128,36 @@ class Tree {
     return (this.#options.now().getTime() - row.begun) / 1000;
   }
 
-  #draw(): void {
+  #draw(lines: readonly string[]): void {
     const up = this.#drawn > 0 ? `\u001b[${this.#drawn}A\u001b[0J` : "";
     const messages = this.#messages.splice(0);
-    const lines = this.#lines();
     this.#drawn = lines.length;
     this.#options.write(up + [...messages, ...lines].map((line) => `${line}\n`).join(""));
   }
 
-  #lines(): readonly string[] {
+  /** As many lines as the terminal can take back: the cursor's own line is below them. */
+  #frame(): readonly string[] {
+    const { columns, rows } = this.#options.size();
+    const height = Math.max(1, rows - 1);
+    const all = this.#lines();
+    const chosen = all.length <= height ? all : all.filter(({ running }) => running);
+    const shown = chosen.length <= height && chosen.length === all.length ? chosen : chosen.slice(0, height - 1);
+    const rest = all.length - shown.length;
+    // A line that the terminal wraps would count twice when the cursor goes up.
+    const texts = shown.map(({ text }) => text.slice(0, columns - 1));
+    return rest === 0 ? texts : [...texts, `  … and ${rest} more`.slice(0, columns - 1)];
+  }
+
+  #lines(): readonly Line[] {
     const children = new Map<Urn, Row[]>();
     for (const row of this.#rows.values()) {
       const parent = this.#rows.has(row.parent) ? row.parent : "";
       children.set(parent, [...(children.get(parent) ?? []), row]);
     }
-    const lines: string[] = [];
+    const lines: Line[] = [];
     const visit = (row: Row, depth: number): boolean => {
       const at = lines.length;
-      lines.push(this.#line(row, depth));
+      lines.push({ text: this.#line(row, depth), running: row.seconds === undefined });
       const below = (children.get(row.urn) ?? []).map((child) => visit(child, depth + 1)).some(Boolean);
       if (!row.shown && !below) lines.splice(at);
       return row.shown || below;
@@ -140,9 +170,6 @@ class Tree {
     const seconds = row.seconds ?? this.#since(row);
     const time = seconds >= 0.1 && row.text !== "" ? ` (${seconds.toFixed(1)} s)` : "";
     const note = row.note === "" ? "" : `  ${row.note}`;
-    return `${row.mark} ${"  ".repeat(depth)}${urnType(row.urn)} ${urnName(row.urn)} ${row.text}${time}${note}`.slice(
-      0,
-      160,
-    );
+    return `${row.mark} ${"  ".repeat(depth)}${urnType(row.urn)} ${urnName(row.urn)} ${row.text}${time}${note}`;
   }
 }

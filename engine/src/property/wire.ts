@@ -1,3 +1,4 @@
+import { setOwn } from "../grpc/struct-codec.ts";
 import {
   isList,
   isMap,
@@ -59,7 +60,7 @@ export function toWire(map: PropertyMap, options: WireOptions): JsonMap {
   const wire: JsonMap = {};
   for (const [key, value] of Object.entries(map)) {
     const json = encode(value, options);
-    if (json !== undefined) define(wire, key, json);
+    if (json !== undefined) setOwn(wire, key, json);
   }
   return wire;
 }
@@ -67,10 +68,6 @@ export function toWire(map: PropertyMap, options: WireOptions): JsonMap {
 /** One value as JSON, or undefined where it is an unknown that the other side must not see. */
 export function toWireValue(value: PropertyValue, options: WireOptions): Json | undefined {
   return encode(value, options);
-}
-
-function define(map: JsonMap, key: string, value: Json): void {
-  Object.defineProperty(map, key, { value, enumerable: true, configurable: true, writable: true });
 }
 
 function encode(value: PropertyValue, options: WireOptions): Json | undefined {
@@ -87,8 +84,9 @@ function encode(value: PropertyValue, options: WireOptions): Json | undefined {
     return {
       [signatureKey]: referenceSignature,
       urn: value.urn,
+      ...nameAndType(value.urn),
       ...(id === undefined ? {} : { id }),
-      packageVersion: value.packageVersion,
+      ...(value.packageVersion === "" ? {} : { packageVersion: value.packageVersion }),
     };
   }
   if (isList(value)) return value.map((element) => encode(element, options)).filter((element) => element !== undefined);
@@ -114,7 +112,7 @@ function encodeOutput(output: Output, options: WireOptions): Json | undefined {
 export function fromWire(wire: Readonly<Record<string, unknown>> | undefined): PropertyMap {
   const map: Record<string, PropertyValue> = {};
   for (const [key, value] of Object.entries(wire ?? {})) {
-    Object.defineProperty(map, key, { value: decode(value), enumerable: true, configurable: true, writable: true });
+    setOwn(map, key, decode(value));
   }
   return map;
 }
@@ -148,4 +146,12 @@ function decode(wire: unknown): PropertyValue {
   throw new UnsupportedValueError(
     unsupportedSignatures.get(JSON.stringify(signature)) ?? `a value of kind ${JSON.stringify(signature)}`,
   );
+}
+
+/** What a reference says of its resource besides the URN, in which both are: `urn:pulumi:stack::project::types::name`. */
+function nameAndType(urn: string): JsonMap {
+  const [, , types, ...name] = urn.split("::");
+  return types === undefined || name.length === 0
+    ? {}
+    : { name: name.join("::"), type: types.slice(types.lastIndexOf("$") + 1) };
 }

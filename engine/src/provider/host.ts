@@ -1,5 +1,6 @@
-import { credentials } from "@grpc/grpc-js";
+import { credentials, makeGenericClientConstructor } from "@grpc/grpc-js";
 import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import { withEncodedStructs } from "../grpc/service.ts";
 import { GrpcProvider, type ProviderEnvironment } from "./grpc-provider.ts";
 import { findPlugin, startPlugin } from "./plugin.ts";
 import { PlanProvider } from "./plan-provider.ts";
@@ -89,8 +90,13 @@ export class ProviderHost {
   }
 }
 
+const ProviderClient = makeGenericClientConstructor(
+  withEncodedStructs(providerGrpc.ResourceProviderService),
+  "ResourceProvider",
+) as unknown as typeof providerGrpc.ResourceProviderClient;
+
 function connect(address: string, about: { stop: () => Promise<void>; findsByInputs: boolean }): GrpcProvider {
-  const client = new providerGrpc.ResourceProviderClient(address, credentials.createInsecure(), channelOptions);
+  const client = new ProviderClient(address, credentials.createInsecure(), channelOptions);
   let stopped: Promise<void> | undefined;
   return new GrpcProvider({
     client,

@@ -2,8 +2,8 @@ import type { status as codes, Metadata, ServiceError } from "@grpc/grpc-js";
 import providerProto from "@pulumi/pulumi/proto/provider_pb.js";
 import errorsProto from "@pulumi/pulumi/proto/errors_pb.js";
 import statusProto from "@pulumi/pulumi/proto/status_pb.js";
-import struct from "google-protobuf/google/protobuf/struct_pb.js";
 import type { Struct } from "google-protobuf/google/protobuf/struct_pb.js";
+import { EncodedStruct, mapOf } from "../grpc/encoded-struct.ts";
 import { fromWire, toWire, type WireOptions } from "../property/wire.ts";
 import type { PropertyMap } from "../property/value.ts";
 import { InitError, ProviderError } from "./provider.ts";
@@ -19,12 +19,12 @@ export const channelOptions = {
 
 /** A map of properties as a protobuf Struct. */
 export function toStruct(map: PropertyMap, options: WireOptions): Struct {
-  return struct.Struct.fromJavaScript(toWire(map, options));
+  return EncodedStruct.of(toWire(map, options));
 }
 
 /** The properties of a protobuf Struct; an absent one is empty. */
 export function fromStruct(message: Struct | undefined): PropertyMap {
-  return message === undefined ? {} : fromWire(message.toJavaScript());
+  return message === undefined ? {} : fromWire(mapOf(message));
 }
 
 /** The callback of a unary call. */

@@ -111,7 +111,7 @@ export function reqmod(
   http = json,
   target = "https://gateway.example/pay",
 ): Buffer {
-  const head = `POST ${target} HTTP/1.1\r\nHost: ${new URL(target).host}\r\n${http}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  const head = `POST ${target} HTTP/1.1\r\nHost: ${new URL(target, "https://gateway.example").host}\r\n${http}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
   const icap = `REQMOD icap://tokenizer:1344/reqmod ICAP/1.0\r\nHost: tokenizer\r\n${extra}Encapsulated: req-hdr=0, req-body=${head.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(icap + head), chunked(body)]);
 }

@@ -42,13 +42,19 @@ interface SetSpec {
   readonly volumeClaimTemplates: readonly { readonly spec: { readonly resources: object } }[];
 }
 
+const graphs = new Map<string, readonly RegisteredResource[]>();
+
+/** The graph of a stack whose settings are changed; built once. */
 async function graphOf(stack: StackName, changes: object = {}): Promise<readonly RegisteredResource[]> {
-  return (await built({ ...rawSettings(stack), ...changes })).graph;
+  const key = `${stack} ${JSON.stringify(changes)}`;
+  const graph = graphs.get(key) ?? (await built({ ...rawSettings(stack), ...changes })).graph;
+  graphs.set(key, graph);
+  return graph;
 }
 
 const only = (graph: readonly RegisteredResource[], type: string): RegisteredResource => {
   const found = graph.filter(
-    (resource) => resource.type.endsWith(type) && /^acme(?!-(tokenizer|inbound|outbound))/.test(resource.name),
+    (resource) => resource.type.endsWith(type) && /^acme(?!-(?:tokenizer|inbound|outbound))/.test(resource.name),
   );
   assert.equal(found.length, 1, `${type}: ${found.map(({ name }) => name).join(", ")}`);
   return found[0] as RegisteredResource;

@@ -291,7 +291,10 @@ describe("the proxies", () => {
       ({ type, name }) => type === "kubernetes:core/v1:Service" && /-(in|out)bound$/.test(name),
     );
     const named = services.map(({ inputs }) => (inputs["metadata"] as { name: string }).name).sort();
-    assert.deepEqual(named, ["tokenshield-inbound", "tokenshield-outbound"]);
+    assert.deepEqual(
+      named.filter((name) => /bound$/.test(name)),
+      ["tokenshield-inbound", "tokenshield-outbound"],
+    );
   });
 
   it("roll their pods when their settings change", async () => {

@@ -150,9 +150,9 @@ const cases: readonly BadSettings[] = [
     title: "a group without an image of MySQL",
     at: ["registry", "references"],
     value: Object.fromEntries(
-      ["vault", "tokenizer", "ingress-proxy", "egress-proxy", "mysql-agent"].map((name) => [
+      ["vault", "mysql-agent", "tokenizer", "ingress-proxy", "egress-proxy"].map((name) => [
         name,
-        `example.com/${name}:1`,
+        `registry.example.com/${name}:1`,
       ]),
     ),
     path: "registry.references.mysql",

@@ -5,6 +5,7 @@ import providerpb from "@pulumi/pulumi/proto/provider_pb.js";
 import type * as pb from "@pulumi/pulumi/proto/provider_pb.js";
 import { ResourceProviderService } from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import type { IResourceProviderServer } from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import { withEncodedStructs } from "../../grpc/service.ts";
 import { NeedsPulumiCli, toServiceError } from "./errors.ts";
 import { RemoteLog } from "./log.ts";
 import type {
@@ -41,7 +42,7 @@ export async function serve(create: ProviderFactory, engineAddress?: string): Pr
     "grpc.max_receive_message_length": maxMessage,
     "grpc.max_send_message_length": maxMessage,
   });
-  server.addService(ResourceProviderService, handlers(provider, log));
+  server.addService(withEncodedStructs(ResourceProviderService), handlers(provider, log));
   const port = await new Promise<number>((resolve, reject) => {
     server.bindAsync("127.0.0.1:0", grpc.ServerCredentials.createInsecure(), (error, bound) => {
       if (error === null) {

@@ -1,5 +1,6 @@
-import structpb from "google-protobuf/google/protobuf/struct_pb.js";
-import type { Struct, Value } from "google-protobuf/google/protobuf/struct_pb.js";
+import type { Struct } from "google-protobuf/google/protobuf/struct_pb.js";
+import { EncodedStruct, mapOf } from "../../grpc/encoded-struct.ts";
+import { setOwn, type Json, type JsonMap } from "../../grpc/struct-codec.ts";
 import { Asset, Secret, UNKNOWN, Unknown, isList } from "./value.ts";
 import type { PropertyMap, PropertyValue } from "./value.ts";
 
@@ -26,37 +27,29 @@ const unknowns: ReadonlySet<string> = new Set([
   "dd056dcd-154b-4c76-9bd3-c8f88648b5ff",
 ]);
 
-/** The wire form has neither secrets nor unknowns of its own; both are strings or objects by convention. */
-type Wire = null | boolean | number | string | readonly Wire[] | { readonly [key: string]: Wire };
-
 /**
  * Reads the properties of a request.
  * @param struct as sent; absent means no properties
  * @throws Error on an object with an unknown signature
  */
 export function decodeProperties(struct: Struct | undefined): PropertyMap {
-  return struct === undefined ? {} : (decode(struct.toJavaScript()) as PropertyMap);
+  return struct === undefined ? {} : decodeMap(mapOf(struct));
 }
 
-/**
- * Writes properties for a response. Keys whose value is undefined are left out.
- * @throws Error for the key `__proto__`, which the protobuf library would lose
- */
+/** Writes properties for a response. Keys whose value is undefined are left out. */
 export function encodeProperties(properties: PropertyMap): Struct {
-  const struct = new structpb.Struct();
-  const fields = struct.getFieldsMap();
-  for (const [key, value] of Object.entries(properties) as [string, PropertyValue | undefined][]) {
-    if (key === "__proto__") {
-      throw new Error("a property can't be called __proto__");
-    }
-    if (value !== undefined) {
-      fields.set(key, encode(value));
-    }
-  }
-  return struct;
+  return EncodedStruct.of(encodeMap(properties));
 }
 
-function decode(value: Wire): PropertyValue {
+function encodeMap(properties: PropertyMap): JsonMap {
+  const wire: Record<string, Json> = {};
+  for (const [key, value] of Object.entries(properties) as [string, PropertyValue | undefined][]) {
+    if (value !== undefined) setOwn(wire, key, encode(value));
+  }
+  return wire;
+}
+
+function decode(value: Json): PropertyValue {
   if (typeof value === "string") {
     return unknowns.has(value) ? UNKNOWN : value;
   }
@@ -64,18 +57,22 @@ function decode(value: Wire): PropertyValue {
     return value;
   }
   if (Array.isArray(value)) {
-    return (value as readonly Wire[]).map(decode);
+    return (value as readonly Json[]).map(decode);
   }
-  const object = value as { readonly [key: string]: Wire };
+  const object = value as JsonMap;
   const signature = object[signatureKey];
-  return typeof signature === "string" ? decodeSpecial(signature, object) : decodeObject(object);
+  return typeof signature === "string" ? decodeSpecial(signature, object) : decodeMap(object);
 }
 
-function decodeObject(object: { readonly [key: string]: Wire }): PropertyMap {
-  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, decode(value)]));
+function decodeMap(object: JsonMap): PropertyMap {
+  const map: Record<string, PropertyValue> = {};
+  for (const key of Object.keys(object)) {
+    setOwn(map, key, decode(object[key] ?? null));
+  }
+  return map;
 }
 
-function decodeSpecial(signature: string, object: { readonly [key: string]: Wire }): PropertyValue {
+function decodeSpecial(signature: string, object: JsonMap): PropertyValue {
   switch (signature) {
     case signatures.secret:
       return new Secret(decode(object["value"] ?? null));
@@ -96,33 +93,21 @@ function decodeSpecial(signature: string, object: { readonly [key: string]: Wire
   }
 }
 
-function encode(value: PropertyValue): Value {
-  const wire = new structpb.Value();
-  if (value === null) {
-    return wire.setNullValue(structpb.NullValue.NULL_VALUE);
-  }
-  if (typeof value === "boolean") {
-    return wire.setBoolValue(value);
-  }
-  if (typeof value === "number") {
-    return wire.setNumberValue(value);
-  }
-  if (typeof value === "string") {
-    return wire.setStringValue(value);
+function encode(value: PropertyValue): Json {
+  if (typeof value !== "object" || value === null) {
+    return value;
   }
   if (value instanceof Unknown) {
-    return wire.setStringValue(unknownString);
+    return unknownString;
   }
   if (isList(value)) {
-    const list = new structpb.ListValue();
-    list.setValuesList(value.map(encode));
-    return wire.setListValue(list);
+    return value.map(encode);
   }
   if (value instanceof Secret) {
-    return wire.setStructValue(encodeProperties({ [signatureKey]: signatures.secret, value: value.reveal() }));
+    return { [signatureKey]: signatures.secret, value: encode(value.reveal()) };
   }
   if (value instanceof Asset) {
-    return wire.setStructValue(encodeProperties({ ...value.fields, [signatureKey]: signatures[value.type] }));
+    return { ...encodeMap(value.fields), [signatureKey]: signatures[value.type] };
   }
-  return wire.setStructValue(encodeProperties(value));
+  return encodeMap(value);
 }

@@ -68,6 +68,21 @@ describe("three members and their agents, with real servers", function () {
   const gtids = async (session: Session): Promise<string> =>
     text(await session.one("SELECT @@gtid_executed AS gtids"), "gtids").replaceAll("\n", "");
 
+  /** A member's metrics, once they match or a minute is over. */
+  async function metricsUntil(member: GroupMember, pattern: RegExp): Promise<string> {
+    const end = Date.now() + 60_000;
+    for (;;) {
+      try {
+        const metrics = await (await fetch(`http://127.0.0.1:${member.healthPort}/metrics`)).text();
+        if (pattern.test(metrics) || Date.now() > end) return metrics;
+      } catch (error) {
+        // An agent that has just been started doesn't listen yet.
+        if (Date.now() > end) throw error;
+      }
+      await sleep(300);
+    }
+  }
+
   const others = (primary: GroupMember): readonly [GroupMember, GroupMember] => {
     const [one, other] = group.members.filter((member) => member !== primary);
     assert.ok(one !== undefined && other !== undefined);
@@ -227,6 +242,31 @@ describe("three members and their agents, with real servers", function () {
     await assertNothingLost();
   });
 
+  it("take up a renewed certificate one after the other, the primary last", async () => {
+    const primary = await group.whole();
+    write();
+    await sleep(1_000);
+    const until = group.renewCertificates();
+    const again = /"errand":"stop".*"msg":"done"[^]*"errand":"join".*"msg":"done"/;
+    const begun = new Map(group.members.map((member) => [member, group.agentLog(member).length]));
+    const news = (member: GroupMember): string => group.agentLog(member).slice(begun.get(member));
+    const end = Date.now() + 90_000;
+    while (!group.members.every((member) => again.test(news(member))) && Date.now() < end) await sleep(300);
+    const next = await group.whole();
+    assert.notEqual(next.name, primary.name);
+    for (const member of group.members) {
+      assert.match(news(member), again, group.logs());
+      const row = await group.ask(member, (session) =>
+        session.one("SELECT value FROM performance_schema.tls_channel_status WHERE property = 'Ssl_server_not_after'"),
+      );
+      assert.equal(text(row, "value"), until);
+    }
+    const left = (member: GroupMember): number =>
+      Number(/"time":(\d+).*"errand":"stop","msg":"begins"/.exec(news(member))?.[1]);
+    assert.ok(others(primary).every((member) => left(member) < left(primary)));
+    await assertNothingLost();
+  });
+
   it("keep a member with errant transactions out, and say so", async () => {
     const primary = await group.whole();
     const [member] = others(primary);
@@ -238,9 +278,11 @@ describe("three members and their agents, with real servers", function () {
       await session.run("SET GLOBAL super_read_only = ON");
     });
     group.startAgent(member);
-    await sleep(8_000);
-    const metrics = await (await fetch(`http://127.0.0.1:${member.healthPort}/metrics`)).text();
-    assert.match(metrics, /^mysql_agent_blocked\{by="errant",group="mysql"\} 1$/m);
+    const blocked = /^mysql_agent_blocked\{by="errant",group="mysql"\} 1$/m;
+    assert.match(await metricsUntil(member, blocked), blocked, group.logs());
+    // It stays out for as long as nobody does anything about it.
+    await sleep(5_000);
+    assert.match(await metricsUntil(member, blocked), blocked, group.logs());
     assert.equal(await group.health(member, "ready"), 503);
     assert.equal(await group.health(member, "live"), 200);
     assert.equal((await group.view(primary)).length, 2);

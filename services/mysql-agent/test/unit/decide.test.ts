@@ -307,7 +307,11 @@ describe("a member whose certificate was renewed", () => {
       fc.property(roles, certificates, (primary, kinds) => {
         const view = members.map((name) => member(name, "online", name === primary ? "primary" : "secondary"));
         const reports = members.map((name, index) =>
-          online(name, { view, role: name === primary ? "primary" : "secondary", certificate: kinds[index] ?? "present" }),
+          online(name, {
+            view,
+            role: name === primary ? "primary" : "secondary",
+            certificate: kinds[index] ?? "present",
+          }),
         );
         const going = reports.filter((own) => {
           const heard = new Map(

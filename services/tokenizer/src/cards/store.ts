@@ -112,14 +112,15 @@ export class CardStore implements Cards {
     const { keys, tenant, meters } = this.#parts;
     meters.tokenizations(caller.source, cards.length);
     try {
-      const { key } = keys.digestKey();
-      const prepared = cards.map((card) => prepare(card, panDigest(key, tenant, card.pan.digits())));
+      const reuse = options.reuse ?? this.#parts.reuse;
+      const digestKeys = reuse === "never" ? ([keys.digestKey()] as const) : await keys.digestKeys();
+      const prepared = cards.map((card) => prepare(card, tenant, digestKeys));
       const format = options.format ?? this.#parts.format;
       const job = {
         cards: prepared,
         caller,
         format,
-        reuse: options.reuse ?? this.#parts.reuse,
+        reuse,
         existing: options.existing ?? "leave",
       };
       const tokens = await this.#tokenizer.add(job, cards.length);
@@ -300,7 +301,7 @@ export class CardStore implements Cards {
       (sum, job) => sum + job.cards.reduce((uses, { card }) => uses + (card.cardHolder === undefined ? 1 : 2), 0),
       0,
     );
-    const used = { tenant, data: await keys.forEncryption(total), digest: keys.digestKey() };
+    const used = { tenant, data: await keys.forEncryption(total) };
     const rows: (readonly SqlValue[])[] = [];
     const activity: (readonly SqlValue[])[] = [];
     const overwritten: PreparedBatch["overwritten"][number][] = [];
@@ -337,13 +338,18 @@ export class CardStore implements Cards {
   }
 
   /**
-   * Tokens that may be given again, by digest. A row that carries the digest but has expired is let go of here, so that a new
+   * Tokens that may be given again, by digest under the active key. A row that carries the digest but has expired is let go of here, so that a new
    * one can take its place.
    */
   async #reusable(session: DatabaseSession, jobs: readonly TokenizeJob[]): Promise<Map<string, string>> {
-    const wanted = jobs
-      .filter(({ reuse }) => reuse === "active")
-      .flatMap(({ cards }) => cards.map(({ digest }) => digest));
+    const cards = jobs.filter(({ reuse }) => reuse === "active").flatMap((job) => job.cards);
+    const wanted = cards.flatMap(({ digest, older }) => [digest, ...older]);
+    /** The digests under the active key, by those that a row may have. */
+    const current = new Map(
+      cards.flatMap(({ digest, older }) =>
+        [digest, ...older].map((one) => [one.toString("hex"), digest.toString("hex")] as const),
+      ),
+    );
     const known = new Map<string, string>();
     if (wanted.length === 0) return known;
     const places = wanted.map(() => "?").join(",");
@@ -356,7 +362,10 @@ export class CardStore implements Cards {
       `SELECT token, pan_digest FROM credit_cards WHERE pan_digest IN (${places}) AND ${live} ORDER BY reuse_digest IS NOT NULL, created_at, id`,
       wanted,
     );
-    for (const row of rows) known.set((row["pan_digest"] as Buffer).toString("hex"), row["token"] as string);
+    for (const row of rows) {
+      const digest = current.get((row["pan_digest"] as Buffer).toString("hex"));
+      if (digest !== undefined) known.set(digest, row["token"] as string);
+    }
     return known;
   }
 

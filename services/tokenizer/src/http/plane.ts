@@ -191,7 +191,9 @@ export class HttpPlane {
 
   #exchange(request: IncomingMessage, response: ServerResponse): Exchange {
     const peer = (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
-    const { isTrustedProxy } = this.#options;
+    // Who may call by name is the proxy in front, whatever its address.
+    const isTrustedProxy = (address: string): boolean =>
+      this.#options.isTrustedProxy(address) || (this.#peers.length > 0 && address === peer);
     const forwardedFor = request.headers["x-forwarded-for"];
     const address = clientAddress(
       peer,

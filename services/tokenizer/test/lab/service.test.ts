@@ -184,6 +184,10 @@ describe("the service as a process", function () {
     assert.equal((await speak(service, icap, { own: squid })).said, "something");
     assert.equal((await speak(service, icap, { own: haproxy })).said, "nothing");
     await said(service, '"subject":"haproxy"');
+    // There is no application, but the card was stored for whom the proxy named.
+    await service.call("POST", "/pay", { card: visa }, { "x-forwarded-for": "203.0.113.9" }, http);
+    const [row] = await platform.database.query("SELECT source_ip FROM token_requests ORDER BY id DESC LIMIT 1");
+    assert.equal(row?.["source_ip"], "203.0.113.9");
     assert.doesNotMatch(service.output, /TypeError/);
   });
 

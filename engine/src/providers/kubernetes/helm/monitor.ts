@@ -3,7 +3,8 @@ import * as grpc from "@grpc/grpc-js";
 import resourcepb from "@pulumi/pulumi/proto/resource_pb.js";
 import type { RegisterResourceResponse } from "@pulumi/pulumi/proto/resource_pb.js";
 import type { Alias } from "@pulumi/pulumi/proto/alias_pb.js";
-import { ResourceMonitorClient } from "@pulumi/pulumi/proto/resource_grpc_pb.js";
+import { ResourceMonitorService, type ResourceMonitorClient } from "@pulumi/pulumi/proto/resource_grpc_pb.js";
+import { withEncodedStructs } from "../../../grpc/service.ts";
 import type { ConstructRequest } from "../../protocol/provider.ts";
 import { encodeProperties } from "../../protocol/struct.ts";
 import type { PropertyMap } from "../../protocol/value.ts";
@@ -20,13 +21,19 @@ export interface Child {
   readonly retention: "deleted" | "retained";
 }
 
+/** Answers hold what the caller gave and more; a component needs none of it. */
+const MonitorClient = grpc.makeGenericClientConstructor(
+  withEncodedStructs(ResourceMonitorService),
+  "ResourceMonitor",
+) as unknown as typeof ResourceMonitorClient;
+
 /** The engine's resource monitor, as far as a component needs it. */
 export class ResourceMonitor {
   readonly #client: ResourceMonitorClient;
 
   constructor(address: string) {
     const limit = 400 * 1024 * 1024;
-    this.#client = new ResourceMonitorClient(address, grpc.credentials.createInsecure(), {
+    this.#client = new MonitorClient(address, grpc.credentials.createInsecure(), {
       "grpc.max_receive_message_length": limit,
       "grpc.max_send_message_length": limit,
     });

@@ -123,6 +123,8 @@ function run(program: string, words: readonly string[], input: string, signal: A
 export function parseManifest(text: string): readonly JsonMap[] {
   const documents = parseAllDocuments(text, {
     version: "1.1",
+    // They would have every line of a chart counted; errors name positions.
+    prettyErrors: false,
     customTags: (tags) =>
       tags.filter(
         (tag) => typeof tag === "string" || (tag.format !== "TIME" && tag.tag !== "tag:yaml.org,2002:timestamp"),

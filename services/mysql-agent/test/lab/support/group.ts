@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
@@ -7,8 +7,9 @@ import { dirname, join } from "node:path";
 import { type AccountName, accountNamed, catalogue } from "../../../src/mysql/accounts.ts";
 import { type Login, type Session, text, withSession } from "../../../src/mysql/session.ts";
 import { PasswordRotation } from "../../../src/rotation/index.ts";
+import { readCertificate } from "../../../src/certificate.ts";
 import { ApiServer } from "./apiserver.ts";
-import { makeCertificates } from "./certificates.ts";
+import { makeCertificates, renewCertificate } from "./certificates.ts";
 import { Mysqld } from "./mysqld.ts";
 
 const service = dirname(dirname(dirname(import.meta.dirname)));
@@ -121,6 +122,7 @@ export class TestGroup {
         ...this.#memberSettings(),
         MYSQL_CLONE_BEYOND: `${this.#cloneBeyond}`,
         SECRETS_MOUNT_PATH: join(this.folder, "secrets"),
+        MYSQL_TLS_CERT: join(this.folder, member.name, "tls/tls.crt"),
         AGENT_HOST: "127.0.0.1",
         AGENT_PORT: `${member.healthPort}`,
         AGENT_LEAVE_FOLDER: member.leave,
@@ -247,6 +249,19 @@ export class TestGroup {
   #memberSettings(): Readonly<Record<string, string>> {
     const members = this.members.map(({ name, server, groupPort }) => `${name}=127.0.0.1:${server.port}:${groupPort}`);
     return { MYSQL_MEMBERS: members.join(), MYSQL_TLS_CA: join(this.folder, "tls/ca.crt") };
+  }
+
+  /** Renews the servers' certificate, as an agent beside each would. @returns its end, as MySQL prints it */
+  renewCertificates(): string {
+    const tls = join(this.folder, "tls");
+    renewCertificate(tls);
+    for (const { name } of this.members) cpSync(tls, join(this.folder, name, "tls"), { recursive: true });
+    return readCertificate(join(tls, "tls.crt")).until;
+  }
+
+  /** The log of a member's agent. */
+  agentLog({ name }: GroupMember): string {
+    return readFileSync(join(this.folder, `${name}.log`), "utf8");
   }
 
   /** Logs in as root, now. */
