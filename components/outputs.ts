@@ -42,8 +42,7 @@ function tenantOutputsOf(
 ): Promised<TenantOutputs> {
   const { database, tokenizer, proxies, vault } = tenant;
   const hasProxies = proxies.ingress !== undefined || proxies.egress !== undefined;
-  const made = { database: true, tokenizer: true, proxies: hasProxies };
-  const provisioned = Object.entries(made).flatMap(([part, there]) => (there ? [part] : []));
+  const provisioned = ["database", "tokenizer", ...(hasProxies ? ["proxies"] : [])];
   return {
     namespace: tenant.namespace.metadata.name,
     provisioned,
