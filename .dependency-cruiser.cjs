@@ -10,16 +10,30 @@ const allowed = {
   "^engine/": [],
   "^lab/": [],
   "^services/([^/]+)/": [],
-  "^examples/": ["stacks"],
-  "^test/": ["bin", "stacks", "components", "policy", "engine", "lab", "services", "examples"],
+  "^packages/([^/]+)/": [],
+  // Other teams' programs know the published package alone.
+  "^examples/": ["packages"],
+  "^test/": ["bin", "stacks", "components", "packages", "policy", "engine", "lab", "services", "examples"],
 };
 
-const inside = ["index.ts", "stacks", "components", "policy", "engine", "lab", "services", "examples", "test", "bin"];
+const inside = [
+  "index.ts",
+  "stacks",
+  "components",
+  "packages",
+  "policy",
+  "engine",
+  "lab",
+  "services",
+  "examples",
+  "test",
+  "bin",
+];
 
 module.exports = {
   forbidden: [
     ...Object.entries(allowed).map(([from, folders]) => {
-      const own = from.startsWith("^services/") ? "^services/$1/" : from;
+      const own = from.replace("([^/]+)", "$1");
       return {
         name: `folder-graph ${from}`,
         comment: `${from} may import itself, packages and: ${folders.join(", ") || "nothing else"}`,
@@ -36,7 +50,7 @@ module.exports = {
       name: "no-folder-cycle",
       severity: "error",
       scope: "folder",
-      from: { path: "^(components|engine|lab|services|policy)/" },
+      from: { path: "^(components|engine|lab|packages|services|policy)/" },
       to: { circular: true },
     },
     {
@@ -46,16 +60,16 @@ module.exports = {
       to: { dependencyTypes: ["npm-no-pkg", "npm-unknown"] },
     },
     {
-      // What tests take from the compiled program is checked by the compiler; there may be no build yet.
+      // What tests and examples take from compiled code is checked by the compiler; there may be no build yet.
       name: "resolvable",
       severity: "error",
       from: {},
-      to: { couldNotResolve: true, pathNot: "(^|/)bin/" },
+      to: { couldNotResolve: true, pathNot: "(^|/)bin/|^@tokenshield/contract$" },
     },
   ],
   options: {
     doNotFollow: { path: "node_modules" },
-    exclude: { path: "(^|/)(bin/types|dist)/" },
+    exclude: { path: "(^|/)(bin/types|dist)/|^(policy|packages/[^/]+)/bin/" },
     tsPreCompilationDeps: true,
     combinedDependencies: true,
     enhancedResolveOptions: {

@@ -1,6 +1,7 @@
 import * as pulumi from "@pulumi/pulumi";
 import { contractVersion, type StackOutputs, type TenantOutputs } from "../stacks/outputs";
 import type { Platform } from "./platform";
+import { addressesOf } from "./proxies/proxies";
 import type { TokenShield } from "./tokenshield";
 import { groupPath } from "./vault/names";
 
@@ -40,9 +41,8 @@ function tenantOutputsOf(
   foundation: Platform["foundation"],
 ): Promised<TenantOutputs> {
   const { database, tokenizer, proxies, vault } = tenant;
-  const provisioned = Object.entries({ database, tokenizer, proxies }).flatMap(([part, made]) =>
-    made === undefined ? [] : [part],
-  );
+  const hasProxies = proxies.ingress !== undefined || proxies.egress !== undefined;
+  const provisioned = ["database", "tokenizer", ...(hasProxies ? ["proxies"] : [])];
   return {
     namespace: tenant.namespace.metadata.name,
     provisioned,
@@ -51,9 +51,8 @@ function tenantOutputsOf(
     transitKey: pulumi.interpolate`${foundation.transit.path}/keys/${vault.key.name}`,
     issuer: vault.issuer,
     vaultRoles: pulumi.all(Object.fromEntries([...vault.roles].map(([part, role]) => [part, role.roleName]))),
-    ingressUrl: proxies?.ingressUrl ?? "",
-    managementUrl: tokenizer?.managementUrl ?? "",
-    egressAddress: proxies?.egressAddress ?? "",
+    ...addressesOf(proxies),
+    managementUrl: tokenizer.managementUrl,
     databaseAddress: pulumi.interpolate`${database.address.host}:${database.address.port}`,
     rotation: Object.fromEntries([...tenant.classes].map(([className, { state }]) => [className, { ...state }])),
   };

@@ -15,13 +15,14 @@ import { Isolation } from "./network/isolation";
 import { tenantFlows } from "./network/tenant-flows";
 import { accountName, type LabelArgs, labelsOf, type Part, parts } from "./parts";
 import type { Proxies } from "./proxies/proxies";
+import { besideCertificate, bumpOf, tenantProxies } from "./proxies/tenant-proxies";
 import { restrictedNamespace } from "./restricted";
-import { type ClassName, classNames, groupsReadBy, secretGroups } from "./secrets/catalog";
+import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
 import { planRotation, type RotationPlan, type RotationPolicy } from "./secrets/plan";
 import type { TenantLedgers } from "./secrets/read-ledgers";
 import { SecretClass } from "./secrets/secret-class";
 import { SecretFiles, secretsMountPath } from "./secrets/secret-files";
-import type { Tokenizer } from "./tokenizer/tokenizer";
+import { Tokenizer } from "./tokenizer/tokenizer";
 import type { VaultFoundation } from "./vault/foundation";
 import { serviceNames, TenantVault } from "./vault/tenant";
 
@@ -53,7 +54,7 @@ const certified: readonly Part[] = ["tokenizer", "database", "inbound", "outboun
 /**
  * One merchant's card tokenization. It has a namespace that admits restricted pods only, isolated by the table of
  * flows; its keys, authority and logins in Vault; its secrets by generation; and for every part an account, files and a
- * certificate; and its database. `tokenizer` and `proxies` are there once those parts are provisioned.
+ * certificate; its database; its tokenizer; and its proxies.
  */
 export class TokenShield extends pulumi.ComponentResource {
   /** Namespace of the tenant. */
@@ -74,10 +75,10 @@ export class TokenShield extends pulumi.ComponentResource {
   readonly certificates: ReadonlyMap<Part, AgentCertificate>;
   /** The database. */
   readonly database: Database;
-  /** The tokenizer, once provisioned. */
-  readonly tokenizer: Tokenizer | undefined = undefined;
-  /** The proxies, once provisioned. */
-  readonly proxies: Proxies | undefined = undefined;
+  /** The tokenizer. */
+  readonly tokenizer: Tokenizer;
+  /** The proxies that its settings ask for. */
+  readonly proxies: Proxies;
 
   constructor(
     private readonly prefix: string,
@@ -95,8 +96,14 @@ export class TokenShield extends pulumi.ComponentResource {
     this.namespace = new Namespace(
       prefix,
       { metadata: { name, labels: { ...labelsOf(this.labels()), ...restrictedNamespace } } },
-      // It holds the volumes of the cards.
-      { parent: this, ...guarded(guard), deleteBeforeReplace: true },
+      // It holds the volumes of the cards. Its pods go with it, and their volumes are unmounted by the driver: it stays
+      // until they are gone.
+      {
+        parent: this,
+        ...guarded(guard),
+        deleteBeforeReplace: true,
+        dependsOn: args.addons.needed("secretsStoreCsiDriver", "vaultCsiProvider"),
+      },
     );
     this.isolation = new Isolation(
       `${prefix}-network`,
@@ -116,6 +123,7 @@ export class TokenShield extends pulumi.ComponentResource {
         classes: classNames,
         intermediateDays: settings.vault.pki.intermediateDays,
         leafMinutes: settings.vault.pki.leafMinutes,
+        bump: bumpOf(settings, tenant),
         guard,
       },
       { parent: this },
@@ -131,6 +139,21 @@ export class TokenShield extends pulumi.ComponentResource {
       present.filter((part) => certified.includes(part)).map((part) => [part, this.makeCertificate(part, name)]),
     );
     this.database = outside ?? this.makeGroup(guard);
+    this.tokenizer = this.makeTokenizer(name);
+    this.proxies = tenantProxies(
+      prefix,
+      {
+        settings,
+        tenant,
+        namespace: this.namespace,
+        namespaceName: name,
+        vault: this.vault,
+        certificates: this.certificates,
+        labels: this.labels(),
+      },
+      // A proxy's pods log in to Vault before they start, and talk through its policies.
+      { ...this.inNamespace(), dependsOn: [this.vault, this.isolation, ...this.accounts.values()] },
+    );
     this.registerOutputs({
       namespace: this.namespace.metadata.name,
       caBundle: this.vault.caBundle,
@@ -269,9 +292,60 @@ export class TokenShield extends pulumi.ComponentResource {
         certificateRole: part,
         caBundle: this.vault.caBundle,
         leafMinutes: vault.pki.leafMinutes,
+        ...besideCertificate(part, bumpOf(settings, this.args.tenant), this.vault),
         labels: this.labels(),
       },
       this.inNamespace(),
+    );
+  }
+
+  private makeTokenizer(namespace: string): Tokenizer {
+    const { database } = this;
+    const { settings, tenant, foundation, vaultCa } = this.args;
+    const { registry, vault } = settings;
+    const certificate = partOf(this.certificates, "tokenizer");
+    const files = partOf(this.files, "tokenizer");
+    const account = partOf(this.accounts, "tokenizer");
+    return new Tokenizer(
+      `${this.prefix}-tokenizer`,
+      {
+        tenant: tenant.name,
+        namespace,
+        account: account.metadata.name,
+        image: registry.references.tokenizer,
+        spec: tenant.spec.tokenizer,
+        format: tenant.spec.tokenization.format,
+        application: tenant.spec.proxies.inbound.enabled ? tenant.application?.url : undefined,
+        gateways: tenant.gateways,
+        // Where a tenant has no such proxy, nobody has its certificate.
+        peers: { http: [serviceNames("inbound", namespace)[0]], icap: [serviceNames("outbound", namespace)[0]] },
+        clients: Object.entries(platformClients).map(([client, words]) => `${client}:${words}`),
+        database,
+        clientCertificate: settings.database.kind === "group" ? "shown" : "none",
+        vault: {
+          address: vault.podAddress ?? vault.address,
+          namespace: vault.namespace,
+          ownAuthorities: vaultCa === undefined ? "public" : "given",
+          authMount: foundation.authMount,
+          role: this.roleOf("tokenizer"),
+          transitMount: foundation.transit.path,
+          transitKey: this.vault.key.name,
+        },
+        certificate: certificate.pod,
+        secrets: files.mount(),
+        labels: this.labels(),
+      },
+      {
+        ...this.inNamespace(),
+        dependsOn: [
+          this.vault,
+          this.isolation,
+          certificate,
+          files,
+          account,
+          ...(pulumi.Resource.isInstance(database) ? [database] : []),
+        ],
+      },
     );
   }
 

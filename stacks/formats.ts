@@ -84,10 +84,26 @@ export const port = (): z.ZodInt => z.int().min(1).max(65535);
 export const httpsUrl = (): z.ZodString =>
   z.string().refine(isPlainHttps, { error: "an https:// address without credentials, query or fragment" });
 
-function isPlainHttps(value: string): boolean {
+/** The same, or http: for what carries tokens only. */
+export const webUrl = (): z.ZodString =>
+  z.string().refine((value) => isPlainAddress(value, ["http:", "https:"]), {
+    error: "an http:// or https:// address without credentials, query or fragment",
+  });
+
+const isPlainHttps = (value: string): boolean => isPlainAddress(value, ["https:"]);
+
+function isPlainAddress(value: string, schemes: readonly string[]): boolean {
   if (!URL.canParse(value)) return false;
   const url = new URL(value);
   return (
-    url.protocol === "https:" && url.username === "" && url.password === "" && url.search === "" && url.hash === ""
+    schemes.includes(url.protocol) && url.username === "" && url.password === "" && url.search === "" && url.hash === ""
   );
 }
+
+/** Certificates in PEM, and nothing else: no key among them. */
+export const pemCertificates = (): z.ZodString =>
+  text(
+    /^\s*(-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----\s*)+$/,
+    "certificates in PEM, -----BEGIN CERTIFICATE-----…",
+    262_144,
+  );

@@ -27,7 +27,8 @@ export const tenantOutputs = z.strictObject({
   vaultRoles: z.record(z.string(), z.string()).describe("Vault role by part."),
   ingressUrl: z.string().describe(`Where clients send card numbers. ${absent}`),
   managementUrl: z.string().describe(`The management API. ${absent}`),
-  egressAddress: z.string().describe(`Where the application sends its payments, host:port. ${absent}`),
+  egressAddress: z.string().describe(`Where the application sends its payments by CONNECT, host:port. ${absent}`),
+  egressCaBundle: z.string().describe(`What the application trusts on that way, and only there, PEM. ${absent}`),
   databaseAddress: z.string().describe(`Where the database takes writes, host:port. ${absent}`),
   rotation: z.record(z.string(), rotationState).describe("Where the rotation of each class stands."),
 });

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { cidr, dnsLabel, dnsName, httpsUrl, port, quantity, quantityText } from "./formats";
+import { cidr, dnsLabel, dnsName, httpsUrl, pemCertificates, port, quantity, quantityText, webUrl } from "./formats";
 import { tenantName, tokenShieldSpec } from "./tokenshield-spec";
 
 /** One schema for a stack's settings. The fields are the keys `tokenshield:<key>` of a stack's file. */
@@ -103,7 +103,12 @@ const image = z.string().regex(/^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+(:[\w.-]+)?(
 
 const registry = z.strictObject({
   references: z
-    .object({ vault: image.describe("Image of Vault, which runs the certificate agent.") })
+    .object({
+      vault: image.describe("Image of Vault, which runs the certificate agent; it needs a shell with `nc`."),
+      "ingress-proxy": image.describe("Image of the inbound proxy, built from `images/ingress-proxy`."),
+      "egress-proxy": image.describe("Image of the egress proxy, built from `images/egress-proxy`."),
+      tokenizer: image.describe("Image of the tokenizer."),
+    })
     .catchall(image)
     .describe("Image references by name, from the mirror. By digest wherever possible."),
   referencesFile: z
@@ -292,6 +297,9 @@ const gateway = z
     port: port().default(443).describe("Its port."),
     cidrs: z.array(cidr()).default([]).describe("Its addresses; empty: any public address."),
     namespace: dnsLabel().optional().describe("Its namespace, for a gateway inside the cluster."),
+    authorities: pemCertificates()
+      .optional()
+      .describe("Authorities that sign its certificate, PEM. Default: public ones."),
   })
   .superRefine(({ cidrs, namespace }, context) => {
     if (namespace !== undefined && cidrs.length > 0) {
@@ -304,7 +312,8 @@ const application = z.strictObject({
   labels: labels()
     .refine((value) => Object.keys(value).length > 0, { error: "at least one label" })
     .describe("Labels of the application's pods."),
-  port: port().describe("Port of the application."),
+  port: port().describe("Port of the application's pods, for the network policies."),
+  url: webUrl().describe("Where requests with tokens go: a Service of the application, `http://shop.shop.svc:8080`."),
 });
 
 const tenant = z.strictObject({

@@ -3,6 +3,7 @@ import { Chart } from "@pulumi/kubernetes/helm/v4";
 import * as pulumi from "@pulumi/pulumi";
 import { type ArgumentProblem, badName, refuse } from "../checks";
 import { type LabelArgs, labelsOf } from "../parts";
+import { restrictedNamespace } from "../restricted";
 import { chartSource } from "./charts";
 import { type AddonName, addonNames, addonValues } from "./values";
 
@@ -70,7 +71,7 @@ export class Addons extends pulumi.ComponentResource {
           namespace,
           new Namespace(
             `${name}-${namespace}`,
-            { metadata: { name: namespace, labels } },
+            { metadata: { name: namespace, labels: { ...labels, ...admission(args, namespace) } } },
             { parent: this, dependsOn: claimed },
           ),
         ]),
@@ -104,6 +105,14 @@ export class Addons extends pulumi.ComponentResource {
   needed(...names: readonly AddonName[]): Chart[] {
     return names.flatMap((addon) => this.charts.get(addon) ?? []);
   }
+}
+
+/** Add-ons that work on the node itself, and so can't run as restricted pods. */
+const onTheNode: readonly AddonName[] = ["secretsStoreCsiDriver", "vaultCsiProvider"];
+
+/** The labels by which a namespace of add-ons admits restricted pods only, where all of them are. */
+function admission({ addons }: AddonsArgs, namespace: string): Readonly<Record<string, string>> {
+  return onTheNode.some((addon) => addons[addon].namespace === namespace) ? {} : restrictedNamespace;
 }
 
 function* problems(args: AddonsArgs, installed: readonly AddonName[]): Generator<ArgumentProblem> {

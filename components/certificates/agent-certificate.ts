@@ -9,7 +9,9 @@ import { sortedJson } from "../sorted-json";
 import { vaultAudience } from "../vault/tenant";
 import {
   agentConfig,
+  type AgentFile,
   agentPath,
+  authoritiesPath,
   certificateFiles,
   certificatesPath,
   type ReloadHook,
@@ -47,6 +49,10 @@ export interface AgentCertificateArgs {
   readonly leafMinutes: number;
   /** What runs after each renewal. Default: nothing, for programs that watch the file. */
   readonly reload?: ReloadHook | undefined;
+  /** Further files that the agent keeps, in volumes of the pod; programs start once these are there too. */
+  readonly files?: pulumi.Input<readonly AgentFile[]> | undefined;
+  /** Further volumes of the pod that the hook and the files need. */
+  readonly volumeMounts?: readonly types.input.core.v1.VolumeMount[] | undefined;
   /** Labels. */
   readonly labels: LabelArgs;
 }
@@ -58,6 +64,8 @@ export interface CertificatePod {
   readonly volumes: types.input.core.v1.Volume[];
   /** For the containers that use the certificate. */
   readonly volumeMounts: types.input.core.v1.VolumeMount[];
+  /** The pod's own token for Vault, for programs that log in there themselves. */
+  readonly tokenMount: types.input.core.v1.VolumeMount;
   /** Changes whenever the agent's settings do, so that pods take them up. */
   readonly annotations: Readonly<Record<string, pulumi.Output<string>>>;
 }
@@ -89,8 +97,8 @@ export class AgentCertificate extends pulumi.ComponentResource {
     ]);
     const { vaultCa } = args;
     const text = pulumi
-      .all([args.vaultAddress, args.authMount, args.role, args.issuer, args.certificateRole])
-      .apply(([vaultAddress, authMount, role, issuer, certificateRole]) =>
+      .all([args.vaultAddress, args.authMount, args.role, args.issuer, args.certificateRole, args.files ?? []])
+      .apply(([vaultAddress, authMount, role, issuer, certificateRole, files]) =>
         agentConfig({
           vaultAddress,
           vaultNamespace: args.vaultNamespace,
@@ -102,12 +110,16 @@ export class AgentCertificate extends pulumi.ComponentResource {
           names: args.names,
           leafMinutes: args.leafMinutes,
           reload: args.reload,
+          files,
         }),
       );
+    const awaited = pulumi
+      .output(args.files ?? [])
+      .apply((files) => [`${certificatesPath}/${certificateFiles.bundle}`, ...files.map(({ path }) => path)]);
     const data = {
       "agent.json": text,
       [certificateFiles.authorities]: args.caBundle,
-      ...(vaultCa === undefined ? {} : { "vault-ca.pem": vaultCa }),
+      ...(vaultCa === undefined ? {} : { [certificateFiles.vaultAuthorities]: vaultCa }),
     };
     this.config = new ConfigMap(
       name,
@@ -117,17 +129,18 @@ export class AgentCertificate extends pulumi.ComponentResource {
     const checksum = pulumi
       .output(data)
       .apply((content) => createHash("sha256").update(sortedJson(content)).digest("hex").slice(0, 16));
-    this.pod = this.podParts(args, checksum);
+    this.pod = this.podParts(args, checksum, awaited);
     this.registerOutputs({ config: this.config.metadata.name });
   }
 
-  private podParts(args: AgentCertificateArgs, checksum: pulumi.Output<string>): CertificatePod {
+  private podParts(
+    args: AgentCertificateArgs,
+    checksum: pulumi.Output<string>,
+    awaited: pulumi.Output<string[]>,
+  ): CertificatePod {
     const folder = { name: certificates, mountPath: certificatesPath };
-    const authorities = {
-      name: settings,
-      mountPath: `${certificatesPath}-authorities`,
-      readOnly: true,
-    };
+    const authorities = { name: settings, mountPath: authoritiesPath, readOnly: true };
+    const tokenMount = { name: token, mountPath: tokenPath, readOnly: true };
     return {
       initContainer: {
         name: settings,
@@ -136,7 +149,12 @@ export class AgentCertificate extends pulumi.ComponentResource {
         // Keeps running beside the program, and the program waits for its startup probe.
         restartPolicy: "Always",
         startupProbe: {
-          exec: { command: ["test", "-s", `${certificatesPath}/${certificateFiles.bundle}`] },
+          exec: {
+            command: awaited.apply((paths) => [
+              "test",
+              ...paths.flatMap((path, index) => [...(index === 0 ? [] : ["-a"]), "-s", path]),
+            ]),
+          },
           periodSeconds: 1,
           failureThreshold: 120,
         },
@@ -145,7 +163,8 @@ export class AgentCertificate extends pulumi.ComponentResource {
         volumeMounts: [
           folder,
           { name: settings, mountPath: agentPath, readOnly: true },
-          { name: token, mountPath: tokenPath, readOnly: true },
+          tokenMount,
+          ...(args.volumeMounts ?? []),
         ],
       },
       volumes: [
@@ -159,6 +178,7 @@ export class AgentCertificate extends pulumi.ComponentResource {
         },
       ],
       volumeMounts: [{ ...folder, readOnly: true }, authorities],
+      tokenMount,
       annotations: { "tokenization.io/certificate-agent": checksum },
     };
   }

@@ -1,10 +1,17 @@
 import { sortedJson } from "../sorted-json";
 
 /** Files below `certificatesPath`. The first holds key, certificate and chain, so that they always change together. */
-export const certificateFiles = { bundle: "tls.pem", authorities: "ca.pem" } as const;
+export const certificateFiles = {
+  bundle: "tls.pem",
+  /** Below `authoritiesPath`: who signs the certificates of the tenant. */
+  authorities: "ca.pem",
+  /** There too, where Vault's authorities are given. */
+  vaultAuthorities: "vault-ca.pem",
+} as const;
 
 /** Where containers find their certificate, and the agent its settings. */
 export const certificatesPath = "/certificates";
+export const authoritiesPath = `${certificatesPath}-authorities`;
 export const agentPath = "/agent";
 
 /** Where pods find the token that they log in to Vault with. */
@@ -33,6 +40,16 @@ export interface AgentArgs {
   readonly leafMinutes: number;
   /** What runs after each renewal, inside the agent's container. */
   readonly reload?: ReloadHook | undefined;
+  /** Further files that the agent keeps. */
+  readonly files?: readonly AgentFile[] | undefined;
+}
+
+/** A file that the agent writes from an answer of Vault, and writes anew before what is in it ends. */
+export interface AgentFile {
+  /** Path inside the agent's container. */
+  readonly path: string;
+  /** Template in the agent's language. */
+  readonly template: string;
 }
 
 /** A command that makes a program take up a new certificate. Programs that watch the file need none. */
@@ -59,7 +76,7 @@ export function agentConfig(args: AgentArgs): string {
     vault: {
       address: args.vaultAddress,
       ...(args.vaultNamespace === undefined ? {} : { namespace: args.vaultNamespace }),
-      ...(args.ownAuthorities === "given" ? { ca_cert: `${agentPath}/vault-ca.pem` } : {}),
+      ...(args.ownAuthorities === "given" ? { ca_cert: `${agentPath}/${certificateFiles.vaultAuthorities}` } : {}),
       // Bounded: the kubelet starts the agent again, and the certificate in hand stays valid for a third of its life.
       retry: { num_retries: 12 },
     },
@@ -74,6 +91,12 @@ export function agentConfig(args: AgentArgs): string {
           ? {}
           : { exec: { command: [...reload.command], timeout: `${reload.timeoutSeconds}s` } }),
       },
+      ...(args.files ?? []).map(({ path, template }) => ({
+        contents: template,
+        destination: path,
+        perms: "0640",
+        error_on_missing_key: true,
+      })),
     ],
   });
 }

@@ -49,7 +49,7 @@ function account(name: string, stem: string, login: string, readers: readonly Pa
   };
 }
 
-function apiKey(client: string, readers: readonly Part[]): SecretGroup {
+function apiKey(client: keyof typeof platformClients, readers: readonly Part[]): SecretGroup {
   const stem = `${client}-api-key`;
   return {
     name: `api_${client}`,
@@ -59,6 +59,13 @@ function apiKey(client: string, readers: readonly Part[]): SecretGroup {
     fields: [{ field: "API_KEY", file: stem, value: generated }],
   };
 }
+
+/** The platform's own clients of the management API, and what each may do there. None may reveal. */
+export const platformClients: Readonly<Record<"dashboard" | "cli" | "backup", string>> = {
+  dashboard: "read",
+  cli: "read+write",
+  backup: "read",
+};
 
 const application = account("database_credentials", "db", "tokenshield", ["tokenizer", "database"]);
 
@@ -77,6 +84,14 @@ export const secretGroups: readonly SecretGroup[] = [
   apiKey("dashboard", ["tokenizer", "dashboard"]),
   apiKey("cli", ["tokenizer"]),
   apiKey("backup", ["tokenizer", "backup"]),
+  {
+    // The first password of the built-in account, which has to change it: a later generation opens nothing.
+    name: "admin",
+    className: "api",
+    stem: "admin",
+    readers: ["tokenizer"],
+    fields: [{ field: "PASSWORD", file: "admin-password", value: generated }],
+  },
   {
     name: "jwt",
     className: "jwt",

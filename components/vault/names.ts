@@ -23,6 +23,11 @@ export function intermediateMount(environment: string, tenant: string): string {
   return `${mountNames(environment).root}-${tenant}`;
 }
 
+/** The mount of a tenant's egress authority, which signs for payment gateways and nothing else. */
+export function egressMount(environment: string, tenant: string): string {
+  return `${mountNames(environment).kv}-egress-${tenant}`;
+}
+
 /** The name of a tenant's key-encryption key. */
 export function keyName(tenant: string): string {
   return `tokenshield-${tenant}`;

@@ -1,10 +1,13 @@
 import type { Part } from "../parts";
-import { groupPath, intermediateMount, keyName, ledgerPath, mountNames, stagedPath } from "./names";
+import { type BumpArgs, bumpParameters } from "./bump";
+import { egressMount, groupPath, intermediateMount, keyName, ledgerPath, mountNames, stagedPath } from "./names";
 
 /** What a policy allows on a path. */
 export interface PolicyRule {
   readonly path: string;
   readonly capabilities: readonly ("create" | "read" | "update" | "list")[];
+  /** Parameters that a write must have, each with the values that it may have; none means any. No other may be there. */
+  readonly parameters?: Readonly<Record<string, readonly string[]>>;
 }
 
 /** What the policies of a tenant depend on. */
@@ -17,6 +20,8 @@ export interface PolicyArgs {
   readonly groups: readonly string[];
   /** All rotation classes of the tenant, for the rotator. */
   readonly classes: readonly string[];
+  /** What the egress proxy's own authorities may sign for. */
+  readonly bump: BumpArgs;
 }
 
 /** What every part may: keep its own token alive. The default policy allows more, so no role has it. */
@@ -43,6 +48,14 @@ export function policyRules(part: Part, args: PolicyArgs): PolicyRule[] {
       update(`${transit}/rewrap/${key}`),
     );
   }
+  if (part === "outbound") {
+    const fixed = Object.entries(bumpParameters(args.bump)).map(([name, value]) => [name, [value]] as const);
+    rules.push({
+      path: `${egressMount(environment, tenant)}/root/sign-intermediate`,
+      capabilities: ["update"],
+      parameters: { csr: [], ...Object.fromEntries(fixed) },
+    });
+  }
   if (part === "rotator") {
     rules.push(
       // Raising the minimum version and rotating are the rotator's alone; it can't decrypt.
@@ -65,23 +78,28 @@ const write = (path: string): PolicyRule => ({ path, capabilities: ["create", "r
 
 /** One rule a path: Vault would let a second one of the same path hide the first. */
 function merged(rules: readonly PolicyRule[]): PolicyRule[] {
-  const byPath = new Map<string, Set<PolicyRule["capabilities"][number]>>();
-  for (const { path, capabilities } of rules) {
-    const known = byPath.get(path) ?? new Set();
-    capabilities.forEach((capability) => known.add(capability));
-    byPath.set(path, known);
+  const byPath = new Map<string, PolicyRule>();
+  for (const rule of rules) {
+    const known = byPath.get(rule.path);
+    const capabilities = [...new Set([...(known?.capabilities ?? []), ...rule.capabilities])].sort();
+    byPath.set(rule.path, { ...known, ...rule, capabilities });
   }
-  return [...byPath]
-    .map(([path, capabilities]) => ({ path, capabilities: [...capabilities].sort() }))
-    .sort((a, b) => (a.path < b.path ? -1 : 1));
+  return [...byPath.values()].sort((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /** Writes rules in Vault's policy language. */
 export function policyText(rules: readonly PolicyRule[]): string {
   return rules
-    .map(
-      ({ path, capabilities }) =>
-        `path ${JSON.stringify(path)} {\n  capabilities = ${JSON.stringify(capabilities)}\n}\n`,
-    )
+    .map(({ path, capabilities, parameters }) => {
+      const lines = [`capabilities = ${JSON.stringify(capabilities)}`, ...parameterLines(parameters)];
+      return `path ${JSON.stringify(path)} {\n${lines.map((line) => `  ${line}\n`).join("")}}\n`;
+    })
     .join("");
+}
+
+function parameterLines(parameters: PolicyRule["parameters"]): string[] {
+  if (parameters === undefined) return [];
+  const names = Object.keys(parameters).sort();
+  const allowed = names.map((name) => `    ${JSON.stringify(name)} = ${JSON.stringify(parameters[name])}\n`).join("");
+  return [`required_parameters = ${JSON.stringify(names)}`, `allowed_parameters = {\n${allowed}  }`];
 }

@@ -7,6 +7,7 @@ import { SecretBackendKey } from "@pulumi/vault/transit";
 import { badName, refuse } from "../checks";
 import { type DataGuard, guarded } from "../guard";
 import { accountName, databaseServices, type Part } from "../parts";
+import { EgressAuthority } from "./egress-authority";
 import type { VaultFoundation } from "./foundation";
 import { intermediateMount, keyName, roleName } from "./names";
 import { type PolicyArgs, policyRules, policyText } from "./policy";
@@ -38,6 +39,8 @@ export class TenantVault extends pulumi.ComponentResource {
   readonly issuer: pulumi.Output<string>;
   /** The tenant's certificate authority and the environment's root, PEM: what its clients trust. */
   readonly caBundle: pulumi.Output<string>;
+  /** What the egress proxy signs with, where there is one. */
+  readonly egress: EgressAuthority | undefined;
   /** The logins by part. */
   readonly roles: ReadonlyMap<Part, AuthBackendRole>;
   /** The certificate roles by part. */
@@ -70,6 +73,13 @@ export class TenantVault extends pulumi.ComponentResource {
     const authority = this.makeAuthority(name, args);
     this.issuer = authority.mount;
     this.caBundle = authority.bundle;
+    this.egress = args.parts.includes("outbound")
+      ? new EgressAuthority(
+          `${name}-egress`,
+          { environment, tenant, days: args.intermediateDays, guard: args.guard },
+          { parent: this },
+        )
+      : undefined;
     this.certificateRoles = new Map(
       args.parts.map((part) => [part, this.makeCertificateRole(name, part, authority.mount, args)]),
     );

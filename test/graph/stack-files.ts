@@ -13,7 +13,10 @@ export type StackName = (typeof stackNames)[number];
 
 /** What a lab that is up writes of its images, as far as settings need it. */
 const labImages = Object.fromEntries(
-  ["vault", "mysql", "mysql-agent"].map((name) => [name, `lab.tokenshield.internal/${name}:0123456789abcdef`]),
+  ["vault", "tokenizer", "ingress-proxy", "egress-proxy", "mysql", "mysql-agent"].map((name) => [
+    name,
+    `lab.tokenshield.internal/${name}:0123456789abcdef`,
+  ]),
 );
 
 /** The raw settings of a stack's file, by key without the project's prefix, and with the lab's images. */

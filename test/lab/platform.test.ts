@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { deploy, succeed } from "./support/deploy.ts";
+import { deploy, namespace, succeed } from "./support/deploy.ts";
 import { apply, attemptLab, eventually, image, kubectl, lab, useLab, vault } from "./support/lab.ts";
-
-const namespace = "tokenshield-lab-acme";
 
 const jsonPath = (kind: string, name: string, path: string): Promise<string> =>
   kubectl("get", kind, name, "-n", namespace, "-o", `jsonpath=${path}`);

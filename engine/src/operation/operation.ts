@@ -3,12 +3,14 @@ import resourceGrpc from "@pulumi/pulumi/proto/resource_grpc_pb.js";
 import { relative } from "node:path";
 import { availableParallelism } from "node:os";
 import { Deployment, type DeploymentResult, type PolicyChecks, type RunningProgram } from "../deploy/deployment.ts";
+import { DeploymentError } from "../deploy/errors.ts";
 import type { EventSink } from "../deploy/event.ts";
 import { withEncodedStructs } from "../grpc/service.ts";
 import { engineService } from "../monitor/engine-service.ts";
 import { ResourceMonitor } from "../monitor/resource-monitor.ts";
 import { serve, type RunningServer } from "../monitor/server.ts";
 import { ShutdownGate, startNodeProgram } from "../program/node-program.ts";
+import type { ResourceState } from "../resource/state.ts";
 import { Secret, type PropertyMap } from "../property/value.ts";
 import { BuiltinProvider } from "../provider/builtin.ts";
 import { ProviderHost, type EmbeddedProviders, type PlannedPackages } from "../provider/host.ts";
@@ -67,6 +69,7 @@ export async function runOperation(
   const started = around.now();
   const cleanup: (() => Promise<void> | void)[] = [];
   const { project, stack, snapshot } = session;
+  if (options.kind === "destroy") refuseDeleteHooks(snapshot.resources);
   const config = new Map(session.settings.map(({ key, value }) => [key, value]));
   options.emit({
     kind: "prelude",
@@ -159,6 +162,23 @@ export async function runOperation(
     for (const step of cleanup.reverse()) await step();
     options.emit({ kind: "end" });
   }
+}
+
+/**
+ * Hooks live in the program, which a destroy doesn't run.
+ *
+ * @throws {DeploymentError} that names the resources with hooks of their deletion
+ */
+function refuseDeleteHooks(states: readonly ResourceState[]): void {
+  const hooked = states.flatMap(({ urn, resourceHooks }) => {
+    const names = [...(resourceHooks.get("BeforeDelete") ?? []), ...(resourceHooks.get("AfterDelete") ?? [])];
+    return names.length === 0 ? [] : [`${urn}: ${names.join(", ")}`];
+  });
+  if (hooked.length === 0) return;
+  throw new DeploymentError(
+    `a destroy doesn't run the program, and these resources have hooks of their deletion there: ${hooked.join("; ")}. ` +
+      "Take the hooks out of the program and run up first, or use the Pulumi CLI's destroy --run-program",
+  );
 }
 
 async function startMonitor(

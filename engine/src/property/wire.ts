@@ -84,8 +84,9 @@ function encode(value: PropertyValue, options: WireOptions): Json | undefined {
     return {
       [signatureKey]: referenceSignature,
       urn: value.urn,
+      ...nameAndType(value.urn),
       ...(id === undefined ? {} : { id }),
-      packageVersion: value.packageVersion,
+      ...(value.packageVersion === "" ? {} : { packageVersion: value.packageVersion }),
     };
   }
   if (isList(value)) return value.map((element) => encode(element, options)).filter((element) => element !== undefined);
@@ -145,4 +146,12 @@ function decode(wire: unknown): PropertyValue {
   throw new UnsupportedValueError(
     unsupportedSignatures.get(JSON.stringify(signature)) ?? `a value of kind ${JSON.stringify(signature)}`,
   );
+}
+
+/** What a reference says of its resource besides the URN, in which both are: `urn:pulumi:stack::project::types::name`. */
+function nameAndType(urn: string): JsonMap {
+  const [, , types, ...name] = urn.split("::");
+  return types === undefined || name.length === 0
+    ? {}
+    : { name: name.join("::"), type: types.slice(types.lastIndexOf("$") + 1) };
 }

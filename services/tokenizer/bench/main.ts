@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { availableParallelism, loadavg, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createConnection } from "mysql2/promise";
 import { keyLength, panDigest, seal, secretKey } from "../src/crypto/index.ts";
@@ -28,11 +28,34 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-function row(name: string, connections: number | string, { perSecond, p50, p95, p99, failures }: LoadResult): void {
-  const figures = [p50, p95, p99].map((value) => value.toFixed(2).padStart(8)).join(" ");
+/** Processes whose processor time is told, by what they are. */
+type Watched = Readonly<Record<string, number | undefined>>;
+
+/** Processor time of a process so far, in microseconds; the kernel counts in hundredths of a second. */
+function processorTime(pid: number | undefined): number {
+  const fields =
+    readFileSync(`/proc/${pid ?? "self"}/stat`, "latin1")
+      .split(") ")[1]
+      ?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10_000;
+}
+
+/** Measures, and prints one line: rate, latencies, processor time a request (which other work on the machine disturbs least). */
+async function row(
+  name: string,
+  connections: number | string,
+  watched: Watched,
+  measure: () => Promise<LoadResult>,
+): Promise<LoadResult> {
+  const before = Object.entries(watched).map(([what, pid]) => [what, pid, processorTime(pid)] as const);
+  const result = await measure();
+  const requests = result.perSecond * seconds;
+  const times = before.map(([what, pid, time]) => `${what} ${((processorTime(pid) - time) / requests).toFixed(0)} µs`);
+  const figures = [result.p50, result.p95, result.p99].map((value) => value.toFixed(2).padStart(8)).join(" ");
   print(
-    `${name.padEnd(28)} ${connections.toString().padStart(5)} ${perSecond.toFixed(0).padStart(8)}/s ${figures} ms  ${failures} failed`,
+    `${name.padEnd(24)} ${connections.toString().padStart(4)} ${result.perSecond.toFixed(0).padStart(7)}/s ${figures} ms  ${times.join(", ")}${result.failures === 0 ? "" : `, ${result.failures} FAILED`}`,
   );
+  return result;
 }
 
 /** Bodies without card numbers, as shops send them: how fast the scanner gets through them. */
@@ -205,14 +228,19 @@ async function run(): Promise<void> {
   };
   const children: ChildProcess[] = [];
   try {
-    print(`${"".padEnd(28)} conns      rate      p50      p95      p99`);
+    const watched = (server: ChildProcess): Watched => ({
+      server: server.pid,
+      load: process.pid,
+      MySQL: mysql.pid,
+    });
+    print(`${"".padEnd(22)} conns     rate        p50      p95      p99     processor time a request`);
     const inserts = new Map<number, number>();
     // The pool that the service has, so that the figures can be compared.
     const pool = await MySqlDatabase.open({ ...options, poolSize: 25 }, [login]);
     for (const connections of [1, 16, 128]) {
-      const result = await bareInsert(pool, connections);
+      const work = (): Promise<LoadResult> => bareInsert(pool, connections);
+      const result = await row("bare INSERT", connections, { client: process.pid, MySQL: mysql.pid }, work);
       inserts.set(connections, result.perSecond);
-      row("bare INSERT", connections, result);
     }
     await pool.close();
     const naive = new Map<string, number>();
@@ -220,17 +248,18 @@ async function run(): Promise<void> {
       const plain = await startServer({ ...order, kind });
       children.push(plain.child);
       for (const connections of [1, 16, 128]) {
-        const result = await closedLoop(tokenizing(plain.ports.http), connections, seconds * 1000);
+        const name = kind === "naive" ? "naive, card row only" : "naive, card and activity";
+        const work = (): Promise<LoadResult> => closedLoop(tokenizing(plain.ports.http), connections, seconds * 1000);
+        const result = await row(name, connections, watched(plain.child), work);
         naive.set(`${kind} ${connections}`, result.perSecond);
-        row(kind === "naive" ? "naive, card row only" : "naive, card and activity", connections, result);
       }
       plain.child.kill();
     }
     const { ports, child } = await startServer({ ...order, kind: "tokenizer" });
     children.push(child);
     for (const connections of [1, 16, 128]) {
-      const result = await closedLoop(tokenizing(ports.http), connections, seconds * 1000);
-      row("tokenize (8080)", connections, result);
+      const work = (): Promise<LoadResult> => closedLoop(tokenizing(ports.http), connections, seconds * 1000);
+      const result = await row("tokenize (8080)", connections, watched(child), work);
       const times = (kind: string): string =>
         (result.perSecond / (naive.get(`${kind} ${connections}`) ?? Number.NaN)).toFixed(1);
       const insert = (result.perSecond / (inserts.get(connections) ?? Number.NaN)) * 100;
@@ -238,17 +267,14 @@ async function run(): Promise<void> {
         `  = ${times("naive-activity")} x naive with activity, ${times("naive")} x naive without, ${insert.toFixed(0)} % of bare INSERT`,
       );
     }
-    row("tokenize (8080), 1000/s", 64, await openLoop(tokenizing(ports.http), 1000, 64, seconds * 1000));
+    await row("tokenize (8080), 1000/s", 64, watched(child), () =>
+      openLoop(tokenizing(ports.http), 1000, 64, seconds * 1000),
+    );
     const untouched = post('{"order":1,"note":"nothing to hide","amount":"19.99"}');
     for (const connections of [1, 16, 128]) {
-      row(
-        "pass-through (8080)",
-        connections,
-        await closedLoop(
-          { port: ports.http, whole: wholeHttp, request: () => untouched, isRight: isOk },
-          connections,
-          seconds * 1000,
-        ),
+      const work = { port: ports.http, whole: wholeHttp, request: () => untouched, isRight: isOk };
+      await row("pass-through (8080)", connections, watched(child), () =>
+        closedLoop(work, connections, seconds * 1000),
       );
     }
     const rows = await database.query("SELECT token FROM credit_cards WHERE encryption_key_id <> 'bench' LIMIT 2000");
@@ -258,25 +284,22 @@ async function run(): Promise<void> {
     const nothing = reqmod('{"amount":"19.99"}');
     for (const connections of [1, 16, 128]) {
       const request = (index: number): Buffer => requests[index % requests.length] ?? nothing;
-      row(
-        "reveal (ICAP REQMOD)",
-        connections,
-        await closedLoop({ port: ports.icap, whole: wholeIcap, request, isRight: isOk }, connections, seconds * 1000),
+      const work = { port: ports.icap, whole: wholeIcap, request, isRight: isOk };
+      await row("reveal (ICAP REQMOD)", connections, watched(child), () =>
+        closedLoop(work, connections, seconds * 1000),
       );
     }
     for (const connections of [1, 16, 128]) {
       const isRight = (answer: Buffer): boolean => answer.toString("latin1", 9, 12) === "204";
-      row(
-        "ICAP 204",
-        connections,
-        await closedLoop(
-          { port: ports.icap, whole: wholeIcap, request: () => nothing, isRight },
-          connections,
-          seconds * 1000,
-        ),
-      );
+      const work = { port: ports.icap, whole: wholeIcap, request: () => nothing, isRight };
+      await row("ICAP 204", connections, watched(child), () => closedLoop(work, connections, seconds * 1000));
     }
   } finally {
+    print(
+      `load average ${loadavg()
+        .map((value) => value.toFixed(1))
+        .join(", ")} on ${availableParallelism()} cores`,
+    );
     for (const child of children) child.kill();
     application.server.close();
     await database.close();

@@ -67,7 +67,9 @@ async function tokenizer(order: ServerOrder): Promise<ServerPorts> {
       tls: undefined,
     },
   );
-  return plane.start();
+  const { http, icap } = await plane.start();
+  if (http === undefined) throw new Error("nothing listens in front of the application");
+  return { http, icap };
 }
 
 /** The naive server: finds the number with an expression, encrypts it, and inserts each row in a transaction of its own. */

@@ -17,8 +17,9 @@ export class Client {
   #wake: (() => void) | undefined;
   #ended = false;
 
-  constructor(port: number) {
-    this.socket = connect(port, "127.0.0.1");
+  /** @param to a port of this machine, or a connection of any kind */
+  constructor(to: number | Socket) {
+    this.socket = typeof to === "number" ? connect(to, "127.0.0.1") : to;
     this.socket.on("data", (piece) => {
       this.#held = Buffer.concat([this.#held, piece]);
       this.#wake?.();
@@ -110,7 +111,7 @@ export function reqmod(
   http = json,
   target = "https://gateway.example/pay",
 ): Buffer {
-  const head = `POST ${target} HTTP/1.1\r\nHost: gateway.example\r\n${http}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
+  const head = `POST ${target} HTTP/1.1\r\nHost: ${new URL(target, "https://gateway.example").host}\r\n${http}Content-Length: ${Buffer.byteLength(body)}\r\n\r\n`;
   const icap = `REQMOD icap://tokenizer:1344/reqmod ICAP/1.0\r\nHost: tokenizer\r\n${extra}Encapsulated: req-hdr=0, req-body=${head.length}\r\n\r\n`;
   return Buffer.concat([Buffer.from(icap + head), chunked(body)]);
 }

@@ -1,8 +1,10 @@
 import { changeScenarios } from "./change-scenarios.ts";
 import { componentScenarios } from "./component-scenarios.ts";
 import { failureScenarios } from "./failure-scenarios.ts";
+import { hookScenarios } from "./hook-scenarios.ts";
 import { optionScenarios } from "./option-scenarios.ts";
 import { refreshScenarios } from "./refresh-scenarios.ts";
+import { remoteScenarios } from "./remote-scenarios.ts";
 import { replaceScenarios } from "./replace-scenarios.ts";
 import { secretScenarios } from "./secret-scenarios.ts";
 import type { Scenario } from "./scenario.ts";
@@ -16,4 +18,6 @@ export const scenarios: readonly Scenario[] = [
   ...secretScenarios,
   ...refreshScenarios,
   ...failureScenarios,
+  ...hookScenarios,
+  ...remoteScenarios,
 ];

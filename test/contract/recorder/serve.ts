@@ -14,6 +14,7 @@ import anyProto from "google-protobuf/google/protobuf/any_pb.js";
 import Empty from "google-protobuf/google/protobuf/empty_pb.js";
 import struct from "google-protobuf/google/protobuf/struct_pb.js";
 import type { Struct } from "google-protobuf/google/protobuf/struct_pb.js";
+import { buildBox } from "./build.ts";
 import type { Json, JsonMap, RecorderCloud } from "./cloud.ts";
 
 const { DiffChanges } = providerProto.DiffResponse;
@@ -34,10 +35,12 @@ export interface ServedRecorder {
  *   `vague` with an unknown one
  * - `refuse` fails the check; `failCreate`, `failUpdate`, `failDelete`, `failRead` fail the call; `failInit` leaves the
  *   object, but not ready
+ * - `failFirst` is how many times each of creation, update and deletion fails before it succeeds
  * - `name` is made up where it is absent; `delay` milliseconds are waited
  * - outputs are the inputs and `result`, which is known only after an update
  *
- * A read with an empty id finds the object that has the `name` of the inputs.
+ * A read with an empty id finds the object that has the `name` of the inputs. The type `Box` is a component, built in
+ * `build.ts`.
  */
 export async function serveRecorder(cloud: RecorderCloud): Promise<ServedRecorder> {
   const server = new Server();
@@ -85,10 +88,23 @@ function handle<Request, Response>(answer: (request: Request) => Response | Prom
 const json = (message: Struct | undefined): JsonMap => message?.toJavaScript() ?? {};
 const toStruct = (map: JsonMap): Struct => struct.Struct.fromJavaScript(map);
 
+const secret = { [signature]: "1b47061264138c4ac30d75fd1eb44270" };
+
+function isSecret(value: Json): value is JsonMap {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && signature in value;
+}
+
 /** The value within a secret. */
 function reveal(value: Json): Json {
-  const isSecret = typeof value === "object" && value !== null && !Array.isArray(value) && signature in value;
-  return isSecret ? (value["value"] ?? null) : value;
+  return isSecret(value) ? (value["value"] ?? null) : value;
+}
+
+/** Fails as often as the inputs say, counted for each operation on each resource. */
+function failFirst(cloud: RecorderCloud, operation: string, urn: string, inputs: JsonMap): void {
+  const times = inputs["failFirst"];
+  if (typeof times !== "number" || times === 0) return;
+  const attempt = cloud.next(`${operation} ${urn}`);
+  if (attempt <= times) throw new CallError(`attempt ${attempt} of this ${operation} fails`);
 }
 
 function isUnknown(value: Json): boolean {
@@ -161,7 +177,14 @@ function service(cloud: RecorderCloud): providerGrpc.IResourceProviderServer {
       if (args["fail"] === true) throw new CallError("the function fails");
       return new providerProto.InvokeResponse().setReturn(toStruct({ ...args, answer: "answered" }));
     }),
-    call: handle(refuse),
+    call: handle((request) => {
+      const args = json(request.getArgs());
+      cloud.record("call", { urn: "", token: request.getTok(), args });
+      const answer = { ...args, answer: "answered" };
+      return new providerProto.CallResponse().setReturn(
+        toStruct({ answer: isSecret(args["question"] ?? null) ? { ...secret, value: answer.answer } : answer.answer }),
+      );
+    }),
     check: handle((request) => {
       const [olds, news] = [json(request.getOlds()), json(request.getNews())];
       cloud.record("check", { urn: request.getUrn(), olds, news });
@@ -215,6 +238,7 @@ function service(cloud: RecorderCloud): providerGrpc.IResourceProviderServer {
       if (preview) return new providerProto.CreateResponse().setProperties(toStruct(outputsOf(inputs, unknown)));
       if (typeof inputs["delay"] === "number")
         await new Promise((resolve) => setTimeout(resolve, Number(inputs["delay"])));
+      failFirst(cloud, "create", request.getUrn(), inputs);
       if (inputs["failCreate"] === true) throw new CallError("the creation fails");
       const id = `${request.getName()}-id-${cloud.next(`id ${request.getName()}`)}`;
       const outputs = outputsOf(inputs, `made ${id}`);
@@ -264,6 +288,7 @@ function service(cloud: RecorderCloud): providerGrpc.IResourceProviderServer {
       const waits = Object.values(news).some(isUnknown);
       const outputs = outputsOf(news, preview && waits ? unknown : `updated ${request.getId()}`);
       if (preview) return new providerProto.UpdateResponse().setProperties(toStruct(outputs));
+      failFirst(cloud, "update", request.getUrn(), news);
       if (news["failUpdate"] === true) throw new CallError("the update fails");
       cloud.replace({ id: request.getId(), type: request.getType(), properties: outputs });
       if (news["failInit"] === true) throw initFailure(request.getId(), news, outputs);
@@ -277,11 +302,17 @@ function service(cloud: RecorderCloud): providerGrpc.IResourceProviderServer {
         oldInputs: json(request.getOldInputs()),
         timeout: request.getTimeout(),
       });
+      failFirst(cloud, "delete", request.getUrn(), json(request.getOldInputs()));
       if (json(request.getOldInputs())["failDelete"] === true) throw new CallError("the deletion fails");
       cloud.remove(request.getId());
       return new Empty.Empty();
     }),
-    construct: handle(refuse),
+    construct: handle(async (request) => {
+      const inputs = json(request.getInputs());
+      cloud.record("construct", { urn: "", name: request.getName(), type: request.getType(), inputs });
+      if (inputs["failConstruct"] === true) throw new CallError("the component can't be built");
+      return buildBox(request);
+    }),
     cancel: handle(() => new Empty.Empty()),
     getPluginInfo: handle(() => new pluginProto.PluginInfo().setVersion("1.0.0")),
     attach: handle(() => new Empty.Empty()),

@@ -4,6 +4,9 @@ import { dirname, join } from "node:path";
 
 const root = dirname(dirname(dirname(import.meta.dirname)));
 
+/** Namespace of the lab stack's tenant. */
+export const namespace = "tokenshield-lab-acme";
+
 /** Runs `npm run COMMAND -- …` of the deployment, and returns its exit status and everything that it printed. */
 export function deploy(...words: readonly string[]): Promise<{ readonly status: number; readonly printed: string }> {
   return new Promise((resolve, reject) => {

@@ -53,7 +53,9 @@ async function graphOf(stack: StackName, changes: object = {}): Promise<readonly
 }
 
 const only = (graph: readonly RegisteredResource[], type: string): RegisteredResource => {
-  const found = graph.filter((resource) => resource.type.endsWith(type) && resource.name.startsWith("acme"));
+  const found = graph.filter(
+    (resource) => resource.type.endsWith(type) && /^acme(?!-(?:tokenizer|inbound|outbound))/.test(resource.name),
+  );
   assert.equal(found.length, 1, `${type}: ${found.map(({ name }) => name).join(", ")}`);
   return found[0] as RegisteredResource;
 };

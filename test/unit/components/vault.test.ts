@@ -13,6 +13,7 @@ const args: PolicyArgs = {
   groupsOf: (part) => groupsReadBy(part, secretGroups).map(({ name }) => name),
   groups: secretGroups.map(({ name }) => name),
   classes: classNames,
+  bump: { gateways: ["pay.example.com", "api.example.com"], commonName: "egress proxy", minutes: 60 },
 };
 
 /** Everything that a part may do, as `capability path`. */
@@ -66,6 +67,19 @@ describe("the rights of a part in Vault", () => {
   it("let a part read the groups that it mounts, and no other", () => {
     const read = rights("dashboard").filter((right) => right.includes("/data/tenants/"));
     assert.deepEqual(read, ["read tokenshield-lab/data/tenants/acme/api_dashboard"]);
+  });
+
+  it("let the egress proxy have an authority of its own for its gateways, and for nothing else", () => {
+    const rule = policyRules("outbound", args).find(({ path }) => path.includes("egress"));
+    assert.equal(rule?.path, "tokenshield-lab-egress-acme/root/sign-intermediate");
+    assert.deepEqual(rule.parameters?.["permitted_dns_domains"], ["api.example.com,pay.example.com"]);
+    assert.deepEqual(rule.parameters["csr"], []);
+    for (const part of parts.filter((one) => one !== "outbound")) {
+      assert.ok(
+        rights(part).every((right) => !right.includes("-egress-")),
+        part,
+      );
+    }
   });
 
   it("are written in Vault's policy language", () => {

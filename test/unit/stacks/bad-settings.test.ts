@@ -149,7 +149,12 @@ const cases: readonly BadSettings[] = [
   {
     title: "a group without an image of MySQL",
     at: ["registry", "references"],
-    value: { vault: "registry.example.com/vault:1", "mysql-agent": "registry.example.com/mysql-agent:1" },
+    value: Object.fromEntries(
+      ["vault", "mysql-agent", "tokenizer", "ingress-proxy", "egress-proxy"].map((name) => [
+        name,
+        `registry.example.com/${name}:1`,
+      ]),
+    ),
     path: "registry.references.mysql",
     expected: /image/,
   },

@@ -12,6 +12,7 @@ export {
   type Credentials,
   type PlatformClient,
   type Principal,
+  clientKeyFile,
   type SecretGenerations,
 } from "./principal.ts";
 export { type SessionLimits, Sessions } from "./sessions.ts";

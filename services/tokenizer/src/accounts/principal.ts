@@ -51,6 +51,9 @@ export function sameSecret(given: string, expected: string): boolean {
   return timingSafeEqual(digest(given), digest(expected));
 }
 
+/** File with the key of one of the platform's programs. */
+export const clientKeyFile = (name: string): string => `${name}-api-key`;
+
 /** File of the emergency secret. While it doesn't exist the header is ignored. */
 const adminSecretFile = "admin-secret";
 
@@ -97,7 +100,7 @@ export class Authenticator {
 
   async #byKey(value: string): Promise<Authentication> {
     for (const client of this.#clients) {
-      if (this.#secrets(`api-key-${client.name}`).some((key) => sameSecret(value, key))) {
+      if (this.#secrets(clientKeyFile(client.name)).some((key) => sameSecret(value, key))) {
         const principal: Principal = {
           kind: "platform-client",
           name: `client:${client.name}`,

@@ -3,7 +3,7 @@ import { Activities } from "../core/activities.ts";
 import type { Cards, Database, Keys, Log } from "../core/ports.ts";
 import type { Settings } from "../settings/index.ts";
 import type { AuditLog } from "../storage/index.ts";
-import type { Metrics } from "../telemetry/index.ts";
+import type { Metrics, OpenTelemetry } from "../telemetry/index.ts";
 import { Admission } from "./admission.ts";
 import { Idempotency } from "./idempotency.ts";
 import type { Operation } from "./operation.ts";
@@ -35,6 +35,8 @@ export interface ApiParts {
   readonly secrets: SecretGenerations;
   readonly metrics: Metrics;
   readonly log: Log;
+  /** Undefined where there are no traces. */
+  readonly tracing?: OpenTelemetry | undefined;
   readonly now: () => Date;
   /** Whether the other listeners of the service listen. */
   readonly othersListening: () => boolean;
@@ -95,6 +97,7 @@ export function makeApi(parts: ApiParts): Api {
     idempotency: new Idempotency(database, () => secrets(sessionKeyFile), now),
     meters: metrics,
     log,
+    tracing: parts.tracing,
     now,
     origins: settings.CORS_ALLOWED_ORIGINS,
     trustedProxies: settings.TRUSTED_PROXIES,
@@ -102,6 +105,7 @@ export function makeApi(parts: ApiParts): Api {
     maxInFlight: settings.MAX_IN_FLIGHT,
     maxHeldBytes: settings.MAX_HELD_BYTES,
     tls: parts.tls,
+    clientCertificate: settings.API_CLIENT_CERTIFICATE,
   });
   return { server, readiness, operations };
 }

@@ -1,9 +1,19 @@
 import type { Server as HttpsServer } from "node:https";
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Actor, Principal } from "../accounts/index.ts";
+import { peerSubject } from "../core/peers.ts";
 import type { Caller, Log, Meters, Outcome } from "../core/ports.ts";
-import { errorFields, requestIdFrom, type RequestContext, traceFrom, withRequest } from "../telemetry/index.ts";
+import {
+  errorFields,
+  type OpenTelemetry,
+  requestIdFrom,
+  type RequestSpan,
+  type RequestContext,
+  traceFrom,
+  withRequest,
+} from "../telemetry/index.ts";
 import { errorClassOf } from "../storage/index.ts";
 import type { Admission } from "./admission.ts";
 import { answerPreflight, isPreflight, setCommonHeaders } from "./cors.ts";
@@ -12,10 +22,11 @@ import type { Idempotency } from "./idempotency.ts";
 import type { Answer, Call, Operation } from "./operation.ts";
 import { clientAddress, header } from "./request.ts";
 
-/** Certificate of the listener, PEM. */
+/** Certificate of the listener, PEM, and the authorities of its callers. */
 export interface ListenerTls {
   readonly cert: string | Buffer;
   readonly key: string | Buffer;
+  readonly ca?: string | Buffer;
 }
 
 export interface ApiOptions {
@@ -24,6 +35,8 @@ export interface ApiOptions {
   readonly idempotency: Idempotency;
   readonly meters: Meters;
   readonly log: Log;
+  /** Undefined where there are no traces. */
+  readonly tracing: OpenTelemetry | undefined;
   readonly now: () => Date;
   /** Origins of other sites whose pages may call. */
   readonly origins: readonly string[];
@@ -37,11 +50,14 @@ export interface ApiOptions {
   readonly maxHeldBytes: number;
   /** Undefined only on loopback. */
   readonly tls: ListenerTls | undefined;
+  /** Whether callers must show a certificate of the authorities. Health and metrics are told without. */
+  readonly clientCertificate: "required" | "none";
 }
 
 /** What is known of a request while it runs. */
 interface Running {
   readonly context: RequestContext;
+  readonly span: RequestSpan | undefined;
   readonly started: number;
   operation: Operation | undefined;
   principal: Principal | undefined;
@@ -67,7 +83,16 @@ export class ApiServer {
   constructor(options: ApiOptions) {
     this.#options = options;
     this.#app = fastify({
-      https: options.tls === undefined ? null : { ...options.tls, minVersion: "TLSv1.2" },
+      // Who shows none is told so in an answer, or kubelet and Prometheus could not be let through.
+      https:
+        options.tls === undefined
+          ? null
+          : {
+              ...options.tls,
+              minVersion: "TLSv1.2",
+              requestCert: options.clientCertificate === "required",
+              rejectUnauthorized: false,
+            },
       bodyLimit: options.maxBody,
       trustProxy: options.trustedProxies.length === 0 ? false : [...options.trustedProxies],
       exposeHeadRoutes: false,
@@ -84,6 +109,7 @@ export class ApiServer {
       },
     });
     this.#app.server.headersTimeout = headersTimeout;
+    this.#app.server.on("secureConnection", refuseStranger);
     this.#readBodies();
     this.#app.addHook("onRequest", (request, reply) => this.#begin(request, reply));
     // A connection that stays open would hold up the stop until it is idle for long.
@@ -177,6 +203,9 @@ export class ApiServer {
     setCommonHeaders(request, reply, this.#options.origins);
     reply.header("x-request-id", run.context.requestId);
     if (isProbe(request)) return;
+    if (this.#options.clientCertificate === "required" && peerSubject(request.raw.socket) === "") {
+      throw new ApiError(403, "FORBIDDEN", "This port is for callers with a certificate of the platform");
+    }
     this.#inFlight += 1;
     reply.raw.once("close", () => {
       this.#inFlight -= 1;
@@ -203,12 +232,13 @@ export class ApiServer {
 
   /** The log line and the metrics of a request. Neither holds its path, its query or a header. */
   #end(request: FastifyRequest, reply: FastifyReply): Promise<void> {
-    const { context, started, operation, principal } = this.#of(request);
+    const { context, span, started, operation, principal } = this.#of(request);
     const seconds = (performance.now() - started) / 1000;
     const status = reply.statusCode;
     const outcome: Outcome = status < 400 ? "ok" : status < 500 ? "refused" : "error";
     const name = operation?.id ?? unknownOperation;
     this.#options.meters.request("api", name, outcome, seconds);
+    span?.end(outcome, name);
     const fields = {
       operation: name,
       status,
@@ -250,9 +280,11 @@ export class ApiServer {
     const known = this.#running.get(request);
     if (known !== undefined) return known;
     const requestId = requestIdFrom(header(request, "x-request-id"));
-    const trace = traceFrom(header(request, "traceparent"), header(request, "tracestate"));
+    const caller = [header(request, "traceparent"), header(request, "tracestate")] as const;
+    const span = isProbe(request) ? undefined : this.#options.tracing?.begin("api", ...caller);
     const run = {
-      context: { requestId, trace },
+      context: { requestId, trace: span?.context ?? traceFrom(...caller) },
+      span,
       started: performance.now(),
       operation: undefined,
       principal: undefined,
@@ -264,6 +296,11 @@ export class ApiServer {
 
 /** Kubelet and Prometheus are never refused for load. */
 const isProbe = (request: FastifyRequest): boolean => /^\/(health|metrics)(\/|$)/.test(request.routeOptions.url ?? "");
+
+/** A certificate that the authorities don't know is worse than none: it isn't argued with. */
+function refuseStranger(socket: TLSSocket): void {
+  if (!socket.authorized && socket.getPeerX509Certificate() !== undefined) socket.destroy();
+}
 
 /** How large a body is said to be; one of unknown length counts as the largest that is allowed, a larger one is refused later. */
 function bodyBytes(request: FastifyRequest, most: number): number {

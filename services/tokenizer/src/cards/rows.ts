@@ -2,7 +2,7 @@ import type { KeyObject } from "node:crypto";
 import type { Caller, NewCard, RevealedCard, Row, SqlValue, TokenFacts } from "../core/ports.ts";
 import { Pan } from "../core/pan.ts";
 import { CiphertextRejected } from "../core/errors.ts";
-import { open, seal } from "../crypto/index.ts";
+import { open, panDigest, seal } from "../crypto/index.ts";
 import { cardType } from "../detect/index.ts";
 import type { LoadedKey } from "../keys/index.ts";
 
@@ -11,6 +11,10 @@ export interface PreparedCard {
   readonly card: NewCard;
   readonly cardType: string;
   readonly digest: Buffer;
+  /** The key of the digest. */
+  readonly digestKeyId: string;
+  /** Digests under keys that are on their way out, where rows may still have them. */
+  readonly older: readonly Buffer[];
 }
 
 export const cardColumns = [
@@ -42,8 +46,17 @@ export const activityColumns = [
   "response_status",
 ] as const;
 
-export function prepare(card: NewCard, digest: Buffer): PreparedCard {
-  return { card, cardType: cardType(card.pan.digits()), digest };
+/** @param keys digest keys, the active one first */
+export function prepare(card: NewCard, tenant: string, keys: readonly [LoadedKey, ...LoadedKey[]]): PreparedCard {
+  const digits = card.pan.digits();
+  const [active, ...others] = keys;
+  return {
+    card,
+    cardType: cardType(digits),
+    digest: panDigest(active.key, tenant, digits),
+    digestKeyId: active.keyId,
+    older: others.map(({ key }) => panDigest(key, tenant, digits)),
+  };
 }
 
 export function sealCard(
@@ -61,7 +74,7 @@ export function sealCard(
 export function cardRow(
   prepared: PreparedCard,
   token: string,
-  keys: { readonly tenant: string; readonly data: LoadedKey; readonly digest: LoadedKey },
+  keys: { readonly tenant: string; readonly data: LoadedKey },
   how: { readonly reuse: "never" | "active"; readonly expiresAt: Date | null },
 ): readonly SqlValue[] {
   const { card, digest } = prepared;
@@ -77,7 +90,7 @@ export function cardRow(
     card.pan.firstSix(),
     keys.data.keyId,
     digest,
-    keys.digest.keyId,
+    prepared.digestKeyId,
     how.reuse === "active" ? digest : null,
     card.externalId ?? null,
     card.metadata ?? null,

@@ -51,13 +51,16 @@ export class CvvSlots {
 
   /** The code of a slot, which is gone with this call; undefined if there is none, it was released before, or its time is over. */
   async release(slot: string): Promise<string | undefined> {
-    const digest = slotDigest(this.#keys.digestKey().key, this.#tenant, slot);
+    const keys = await this.#keys.digestKeys();
+    const digests = keys.map(({ key }) => slotDigest(key, this.#tenant, slot));
+    const places = digests.map(() => "?").join(", ");
     const row = await this.#database.transaction(async (session) => {
       const [found] = await session.query(
-        "SELECT cvv_encrypted, encryption_key_id, expires_at > CURRENT_TIMESTAMP(3) AS live FROM cvv_slots WHERE slot_digest = ? FOR UPDATE",
-        [digest],
+        `SELECT cvv_encrypted, encryption_key_id, expires_at > CURRENT_TIMESTAMP(3) AS live FROM cvv_slots
+         WHERE slot_digest IN (${places}) FOR UPDATE`,
+        digests,
       );
-      if (found !== undefined) await session.execute("DELETE FROM cvv_slots WHERE slot_digest = ?", [digest]);
+      if (found !== undefined) await session.execute(`DELETE FROM cvv_slots WHERE slot_digest IN (${places})`, digests);
       return found;
     });
     if (row === undefined || Number(row["live"]) !== 1) return undefined;

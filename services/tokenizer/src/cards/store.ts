@@ -2,6 +2,7 @@ import type {
   Audit,
   Caller,
   Cards,
+  Change,
   Database,
   DatabaseSession,
   Log,
@@ -34,7 +35,7 @@ import {
   revealRow,
   sealCard,
 } from "./rows.ts";
-import { type BatchOptions, BatchWriter, insertRows, untilUnique } from "./writer.ts";
+import { type BatchOptions, BatchWriter, insertion, insertRows, untilUnique } from "./writer.ts";
 
 export interface CardStoreParts {
   readonly database: Database;
@@ -52,6 +53,18 @@ export interface CardStoreParts {
   readonly batch?: Partial<BatchOptions>;
   /** For tests of collisions. */
   readonly makeToken?: (format: TokenFormat) => string;
+}
+
+/** What a batch does to the database, and what its callers get for it. */
+interface PreparedBatch {
+  readonly changes: readonly Change[];
+  /** Cards whose token stays and whose content is put in again. */
+  readonly overwritten: readonly {
+    readonly token: string;
+    readonly prepared: PreparedCard;
+    readonly used: { readonly tenant: string; readonly data: LoadedKey };
+  }[];
+  readonly results: readonly (readonly TokenizedCard[])[];
 }
 
 interface TokenizeJob {
@@ -99,14 +112,15 @@ export class CardStore implements Cards {
     const { keys, tenant, meters } = this.#parts;
     meters.tokenizations(caller.source, cards.length);
     try {
-      const { key } = keys.digestKey();
-      const prepared = cards.map((card) => prepare(card, panDigest(key, tenant, card.pan.digits())));
+      const reuse = options.reuse ?? this.#parts.reuse;
+      const digestKeys = reuse === "never" ? ([keys.digestKey()] as const) : await keys.digestKeys();
+      const prepared = cards.map((card) => prepare(card, tenant, digestKeys));
       const format = options.format ?? this.#parts.format;
       const job = {
         cards: prepared,
         caller,
         format,
-        reuse: options.reuse ?? this.#parts.reuse,
+        reuse,
         existing: options.existing ?? "leave",
       };
       const tokens = await this.#tokenizer.add(job, cards.length);
@@ -255,22 +269,42 @@ export class CardStore implements Cards {
   }
 
   #store(jobs: readonly TokenizeJob[]): Promise<readonly (readonly TokenizedCard[])[]> {
-    return untilUnique(this.#parts.database, uniqueTries, (session) => this.#storeIn(session, jobs));
+    const { database } = this.#parts;
+    // Where no token is given again nothing has to be asked first.
+    const blind = jobs.every(({ reuse }) => reuse === "never");
+    return untilUnique(uniqueTries, async () => {
+      if (!blind) return database.transaction((session) => this.#storeIn(session, jobs));
+      const { changes, results } = await this.#prepared(jobs, new Map());
+      await database.together(changes);
+      return results;
+    });
   }
 
   async #storeIn(
     session: DatabaseSession,
     jobs: readonly TokenizeJob[],
   ): Promise<readonly (readonly TokenizedCard[])[]> {
+    const { changes, overwritten, results } = await this.#prepared(jobs, await this.#reusable(session, jobs));
+    for (const { token, prepared, used } of overwritten) await this.#overwrite(session, token, prepared, used);
+    for (const { sql, values } of changes) await session.execute(sql, values);
+    return results;
+  }
+
+  /**
+   * What a batch changes.
+   *
+   * @param known tokens that may be given again, by digest; those that are made here join them
+   */
+  async #prepared(jobs: readonly TokenizeJob[], known: Map<string, string>): Promise<PreparedBatch> {
     const { keys, tenant } = this.#parts;
     const total = jobs.reduce(
       (sum, job) => sum + job.cards.reduce((uses, { card }) => uses + (card.cardHolder === undefined ? 1 : 2), 0),
       0,
     );
-    const used = { tenant, data: await keys.forEncryption(total), digest: keys.digestKey() };
-    const known = await this.#reusable(session, jobs);
+    const used = { tenant, data: await keys.forEncryption(total) };
     const rows: (readonly SqlValue[])[] = [];
     const activity: (readonly SqlValue[])[] = [];
+    const overwritten: PreparedBatch["overwritten"][number][] = [];
     const life = this.#parts.tokenLife;
     const expiresAt = life === undefined ? null : new Date(this.#now().getTime() + life);
     const results: (readonly TokenizedCard[])[] = [];
@@ -283,7 +317,7 @@ export class CardStore implements Cards {
         if (before === undefined) {
           rows.push(cardRow(prepared, token, used, { reuse: job.reuse, expiresAt }));
           if (digest !== undefined) known.set(digest, token);
-        } else if (job.existing === "overwrite") await this.#overwrite(session, token, prepared, used);
+        } else if (job.existing === "overwrite") overwritten.push({ token, prepared, used });
         const lastFour = prepared.card.pan.lastFour();
         const type = job.caller.source === "import" ? "import" : "tokenize";
         activity.push(activityRow(type, token, lastFour, job.caller, 200));
@@ -296,19 +330,26 @@ export class CardStore implements Cards {
       }
       results.push(own);
     }
-    await insertRows(session, "credit_cards", cardColumns, rows);
-    await insertRows(session, "token_requests", activityColumns, activity);
-    return results;
+    const changes = [
+      ...insertion("credit_cards", cardColumns, rows),
+      ...insertion("token_requests", activityColumns, activity),
+    ];
+    return { changes, overwritten, results };
   }
 
   /**
-   * Tokens that may be given again, by digest. A row that carries the digest but has expired is let go of here, so that a new
+   * Tokens that may be given again, by digest under the active key. A row that carries the digest but has expired is let go of here, so that a new
    * one can take its place.
    */
   async #reusable(session: DatabaseSession, jobs: readonly TokenizeJob[]): Promise<Map<string, string>> {
-    const wanted = jobs
-      .filter(({ reuse }) => reuse === "active")
-      .flatMap(({ cards }) => cards.map(({ digest }) => digest));
+    const cards = jobs.filter(({ reuse }) => reuse === "active").flatMap((job) => job.cards);
+    const wanted = cards.flatMap(({ digest, older }) => [digest, ...older]);
+    /** The digests under the active key, by those that a row may have. */
+    const current = new Map(
+      cards.flatMap(({ digest, older }) =>
+        [digest, ...older].map((one) => [one.toString("hex"), digest.toString("hex")] as const),
+      ),
+    );
     const known = new Map<string, string>();
     if (wanted.length === 0) return known;
     const places = wanted.map(() => "?").join(",");
@@ -321,7 +362,10 @@ export class CardStore implements Cards {
       `SELECT token, pan_digest FROM credit_cards WHERE pan_digest IN (${places}) AND ${live} ORDER BY reuse_digest IS NOT NULL, created_at, id`,
       wanted,
     );
-    for (const row of rows) known.set((row["pan_digest"] as Buffer).toString("hex"), row["token"] as string);
+    for (const row of rows) {
+      const digest = current.get((row["pan_digest"] as Buffer).toString("hex"));
+      if (digest !== undefined) known.set(digest, row["token"] as string);
+    }
     return known;
   }
 

@@ -22,6 +22,12 @@ export interface DatabaseSession {
   ): Promise<{ readonly affectedRows: number; readonly insertId: number }>;
 }
 
+/** One statement and its values, as `DatabaseSession.execute` takes them. */
+export interface Change {
+  readonly sql: string;
+  readonly values: readonly SqlValue[];
+}
+
 /**
  * The pool. Each method takes a connection and gives it back. Every failure of the connection or of the server rejects with
  * StoreUnavailable; a violated unique index rejects with DuplicateEntry, a deadlock or lock timeout (both rolled back whole)
@@ -29,6 +35,8 @@ export interface DatabaseSession {
  */
 export interface Database extends DatabaseSession {
   transaction<T>(work: (session: DatabaseSession) => Promise<T>): Promise<T>;
+  /** A transaction of changes that need no answer of each other: all of them, or none, in one trip to the server. */
+  together(changes: readonly Change[]): Promise<void>;
   /**
    * Runs `work` while this session holds the named lock (GET_LOCK) on a connection of its own.
    * @returns undefined without running `work` if the lock isn't had within `seconds`
@@ -279,6 +287,22 @@ export interface Meters {
   dependency(name: "database" | "key_service", state: "up" | "down"): void;
   keyAge(type: KeyType, seconds: number): void;
   keyRotation(type: KeyType, result: "completed" | "failed"): void;
+}
+
+/** One step of a trace. Its names come from closed lists; nothing of what was sent is in it. */
+export interface Span {
+  /** Header of calls that belong to this step. */
+  readonly traceparent: string;
+  /** Begins a step within this one. */
+  step(name: string): Span;
+  /** @param name a better name than the one that it was begun with */
+  end(outcome: Outcome, name?: string): void;
+}
+
+/** Traces of requests (W3C Trace Context). */
+export interface Tracing {
+  /** Begins the span of a request, as a step of the trace that its header names if that is well formed. */
+  begin(name: string, traceparent: string | undefined, tracestate: string | undefined): Span;
 }
 
 /** The subset of pino that the parts use. Fields hold no PAN, no token, no header value, no secret. */

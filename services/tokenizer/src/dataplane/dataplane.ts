@@ -1,6 +1,6 @@
 import type { ServerOptions } from "node:https";
 import { CardStore, CvvSlots, Sweeper } from "../cards/index.ts";
-import type { Audit, Cards, Database, Keys, Log, Meters } from "../core/ports.ts";
+import type { Audit, Cards, Database, Keys, Log, Meters, Tracing } from "../core/ports.ts";
 import { AllowRules, binaryTypes, panMatcher } from "../detect/index.ts";
 import { Revealing, Tokenizing } from "../flow/index.ts";
 import { HttpPlane, type RevealAuthority, type RevealRoute } from "../http/index.ts";
@@ -14,6 +14,8 @@ export type DataPlaneSettings = Pick<
   Settings,
   | "TENANT_ID"
   | "LISTEN_HOST"
+  | "HTTP_PEERS"
+  | "ICAP_PEERS"
   | "HTTP_PORT"
   | "ICAP_PORT"
   | "APP_ENDPOINT"
@@ -45,12 +47,15 @@ export interface DataPlaneParts {
   readonly isTrustedProxy: (address: string) => boolean;
   /** Certificate, key and authorities of the listeners; undefined only on loopback. */
   readonly tls: ServerOptions | undefined;
+  /** Undefined where there are no traces. */
+  readonly tracing?: Tracing | undefined;
   readonly applicationCa?: string | undefined;
 }
 
 /** The ports that the listeners have. */
 export interface DataPlanePorts {
-  readonly http: number;
+  /** Undefined where there is no application behind it. */
+  readonly http: number | undefined;
   readonly icap: number;
 }
 
@@ -59,7 +64,7 @@ export class DataPlane {
   readonly #keys: KeyStore;
   readonly #cards: CardStore;
   readonly #sweeper: Sweeper;
-  readonly #http: HttpPlane;
+  readonly #http: HttpPlane | undefined;
   readonly #icap: IcapPlane;
   #listening = false;
 
@@ -98,23 +103,29 @@ export class DataPlane {
       revealing: new Revealing({ cards: this.#cards, slots, rules: outbound, limit }),
     };
     const listener = { host: settings.LISTEN_HOST, tls, maxBodyBytes: limit, maxHeldBytes: settings.MAX_HELD_BYTES };
-    this.#http = new HttpPlane(
-      {
-        ...listener,
-        port: settings.HTTP_PORT,
-        application: settings.APP_ENDPOINT,
-        applicationCa: parts.applicationCa,
-        applicationTimeout: settings.APP_TIMEOUT,
-        maxInFlight: settings.MAX_IN_FLIGHT,
-        isTrustedProxy: parts.isTrustedProxy,
-        revealRoutes: settings.REVEAL_ROUTES.map(revealRoute),
-      },
-      { ...flows, authority: parts.authority, meters, log },
-    );
+    const { APP_ENDPOINT: application } = settings;
+    this.#http =
+      application === undefined
+        ? undefined
+        : new HttpPlane(
+            {
+              ...listener,
+              port: settings.HTTP_PORT,
+              peers: settings.HTTP_PEERS,
+              application,
+              applicationCa: parts.applicationCa,
+              applicationTimeout: settings.APP_TIMEOUT,
+              maxInFlight: settings.MAX_IN_FLIGHT,
+              isTrustedProxy: parts.isTrustedProxy,
+              revealRoutes: settings.REVEAL_ROUTES.map(revealRoute),
+            },
+            { ...flows, authority: parts.authority, meters, log, tracing: parts.tracing },
+          );
     this.#icap = new IcapPlane(
       {
         ...listener,
         port: settings.ICAP_PORT,
+        peers: settings.ICAP_PEERS,
         destinations: settings.EGRESS_DESTINATIONS,
         maxConnections: settings.ICAP_MAX_CONNECTIONS,
         configuration: JSON.stringify([
@@ -127,7 +138,7 @@ export class DataPlane {
           reuse,
         ]),
       },
-      { ...flows, audit, meters, log },
+      { ...flows, audit, meters, log, tracing: parts.tracing },
     );
   }
 
@@ -139,7 +150,7 @@ export class DataPlane {
     return this.#keys;
   }
 
-  /** Whether both listeners accept connections, for /health/ready. */
+  /** Whether the listeners accept connections, for /health/ready. */
   get listening(): boolean {
     return this.#listening;
   }
@@ -148,21 +159,21 @@ export class DataPlane {
   async start(): Promise<DataPlanePorts> {
     await this.#keys.start();
     this.#sweeper.start();
-    const ports = { http: await this.#http.start(), icap: await this.#icap.start() };
+    const ports = { http: await this.#http?.start(), icap: await this.#icap.start() };
     this.#listening = true;
     return ports;
   }
 
   /** Takes over a renewed certificate for new connections on both ports; open ones stay. */
   useCertificate(tls: ServerOptions): void {
-    this.#http.useCertificate(tls);
+    this.#http?.useCertificate(tls);
     this.#icap.useCertificate(tls);
   }
 
   /** Lets running requests end within `limit` milliseconds, then ends the background work. The database is the caller's to close. */
   async stop(limit: number): Promise<void> {
     this.#listening = false;
-    await Promise.all([this.#http.stop(limit), this.#icap.stop(limit)]);
+    await Promise.all([this.#http?.stop(limit), this.#icap.stop(limit)]);
     await this.#sweeper.stop();
     await this.#keys.stop();
   }

@@ -3,13 +3,13 @@ import { createServer as createTlsServer, type ServerOptions as TlsServerOptions
 import type { AddressInfo, Socket } from "node:net";
 import { type Dispatcher, Pool } from "undici";
 import { Refusal } from "../core/errors.ts";
-import type { Caller, Log, Meters, Outcome } from "../core/ports.ts";
+import { mayCall, peerSubject } from "../core/peers.ts";
+import type { Caller, Log, Meters, Outcome, Span, Tracing } from "../core/ports.ts";
 import {
   asRefusal,
   ByteBudget,
   type HeldBody,
   type Message,
-  peerSubject,
   printablePath,
   readBody,
   type Revealing,
@@ -24,6 +24,8 @@ export interface HttpPlaneOptions {
   readonly port: number;
   /** Certificate, key and authorities of the listener; undefined only on loopback. */
   readonly tls?: TlsServerOptions | undefined;
+  /** Names of the certificates that may call; none means every one of the authority. */
+  readonly peers?: readonly string[] | undefined;
   /** The one application: scheme, host and port; a path is put in front of every target. */
   readonly application: string;
   /** Authority of the application's certificate, PEM; the system's if undefined. */
@@ -44,6 +46,8 @@ export interface HttpPlaneParts {
   readonly authority: RevealAuthority;
   readonly meters: Meters;
   readonly log: Log;
+  /** Undefined where there are no traces. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** The operations of this plane, for the metrics. */
@@ -55,6 +59,7 @@ interface Exchange {
   readonly response: ServerResponse;
   readonly sender: Sender;
   readonly caller: Caller;
+  readonly span: Span | undefined;
 }
 
 /**
@@ -68,6 +73,7 @@ export class HttpPlane {
   readonly #server: Server;
   readonly #application: Pool;
   readonly #prefix: string;
+  readonly #peers: readonly string[];
   readonly #budget: ByteBudget;
   readonly #sockets = new Set<Socket>();
   #inFlight = 0;
@@ -76,6 +82,7 @@ export class HttpPlane {
   constructor(options: HttpPlaneOptions, parts: HttpPlaneParts) {
     this.#options = options;
     this.#parts = parts;
+    this.#peers = options.peers ?? [];
     const application = new URL(options.application);
     this.#prefix = application.pathname.replace(/\/$/, "");
     this.#budget = new ByteBudget(options.maxHeldBytes ?? 268_435_456);
@@ -95,6 +102,12 @@ export class HttpPlane {
       options.tls === undefined
         ? createServer(limits, handler)
         : createTlsServer({ ...limits, ...options.tls }, handler);
+    // Before the server itself takes the connection up.
+    this.#server.prependListener("secureConnection", (socket: Socket) => {
+      if (mayCall(socket, this.#peers)) return;
+      parts.log.warn({ subject: peerSubject(socket) }, "a peer that may not call this port was sent away");
+      socket.destroy();
+    });
     this.#server.headersTimeout = 15_000;
     this.#server.requestTimeout = options.requestTimeout ?? 60_000;
     // Longer than the proxy in front keeps idle connections, so that it and not this side ends them.
@@ -151,15 +164,20 @@ export class HttpPlane {
   }
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    // What a connection that was sent away had sent already is nobody's request.
+    if (!mayCall(request.socket, this.#peers)) return;
     const started = performance.now();
     let outcome: Outcome = "ok";
+    let span: Span | undefined;
     this.#inFlight++;
     if (this.#stopping) response.shouldKeepAlive = false;
     try {
       if (this.#inFlight > this.#options.maxInFlight) {
         throw new Refusal("size", 503, "too many requests at the same time", 1);
       }
-      outcome = await this.#forward(this.#exchange(request, response));
+      const exchange = this.#exchange(request, response);
+      span = exchange.span;
+      outcome = await this.#forward(exchange);
     } catch (error) {
       outcome = this.#fail(request, response, error);
     } finally {
@@ -167,12 +185,15 @@ export class HttpPlane {
       // A connection that stays open would hold up the stop.
       if (this.#stopping) request.socket.end();
       this.#parts.meters.request("http", "forward", outcome, (performance.now() - started) / 1000);
+      span?.end(outcome);
     }
   }
 
   #exchange(request: IncomingMessage, response: ServerResponse): Exchange {
     const peer = (request.socket.remoteAddress ?? "").replace(/^::ffff:/, "");
-    const { isTrustedProxy } = this.#options;
+    // Who may call by name is the proxy in front, whatever its address.
+    const isTrustedProxy = (address: string): boolean =>
+      this.#options.isTrustedProxy(address) || (this.#peers.length > 0 && address === peer);
     const forwardedFor = request.headers["x-forwarded-for"];
     const address = clientAddress(
       peer,
@@ -185,11 +206,14 @@ export class HttpPlane {
       protocol: "encrypted" in request.socket ? "https" : "http",
     };
     const actor = peerSubject(request.socket);
-    return { request, response, sender, caller: { source: "http", actor, sourceIp: address, destination: "" } };
+    const { traceparent, tracestate } = request.headers;
+    const span = this.#parts.tracing?.begin("forward", oneOf(traceparent), oneOf(tracestate));
+    const caller: Caller = { source: "http", actor, sourceIp: address, destination: "" };
+    return { request, response, sender, caller, span };
   }
 
   async #forward(exchange: Exchange): Promise<Outcome> {
-    const { request, response, sender, caller } = exchange;
+    const { request, response, sender, caller, span } = exchange;
     const target = originForm(request.url ?? "");
     if (request.method === "TRACE" || request.method === "CONNECT")
       throw new Refusal("policy", 405, "this method is not forwarded");
@@ -198,16 +222,18 @@ export class HttpPlane {
       const headers = endToEnd(request.rawHeaders);
       const message: Message = { target, headers, body: held.bytes };
       const host = request.headers.host ?? "";
-      const changed = await this.#parts.tokenizing.apply(message, () => ({
-        ...caller,
-        // The path may hold a card number, and the activity list must not.
-        destination: `${host}${printablePath(target)}`,
-      }));
+      const changed = await inStep(span?.step("tokenize"), () =>
+        this.#parts.tokenizing.apply(message, () => ({
+          ...caller,
+          // The path may hold a card number, and the activity list must not.
+          destination: `${host}${printablePath(target)}`,
+        })),
+      );
       const hasBody = held.bytes.length > 0 || request.headers["content-length"] !== undefined;
       const options = {
         method: request.method as Dispatcher.HttpMethod,
         path: `${this.#prefix}${changed.target ?? target}`,
-        headers: requestHeaders(changed.headers, sender, hasBody ? changed.body.length : undefined),
+        headers: traced(requestHeaders(changed.headers, sender, hasBody ? changed.body.length : undefined), span),
         body: changed.body.length === 0 ? null : changed.body,
         responseHeaders: "raw",
       } as const;
@@ -295,6 +321,32 @@ export class HttpPlane {
     });
     return refusal === undefined ? "error" : "refused";
   }
+}
+
+const oneOf = (value: string | string[] | undefined): string | undefined => (Array.isArray(value) ? value[0] : value);
+
+/** Runs `work` as a step of a trace, where there is one. */
+async function inStep<T>(step: Span | undefined, work: () => Promise<T>): Promise<T> {
+  if (step === undefined) return work();
+  try {
+    const result = await work();
+    step.end("ok");
+    return result;
+  } catch (error) {
+    step.end(asRefusal(error) === undefined ? "error" : "refused");
+    throw error;
+  }
+}
+
+/** The fields of a request with this service as the caller in its trace; as they are where it keeps none. */
+function traced(headers: string[], span: Span | undefined): string[] {
+  if (span === undefined) return headers;
+  const kept: string[] = [];
+  for (let at = 0; at + 1 < headers.length; at += 2) {
+    const [name = "", value = ""] = [headers[at], headers[at + 1]];
+    if (name.toLowerCase() !== "traceparent") kept.push(name, value);
+  }
+  return [...kept, "traceparent", span.traceparent];
 }
 
 /** Fields as undici gives them when it is asked for raw ones, whose type it does not tell. */

@@ -1,7 +1,8 @@
 import { createHash } from "node:crypto";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
-import type { Audit, Log, Meters } from "../core/ports.ts";
+import { mayCall, peerSubject } from "../core/peers.ts";
+import type { Audit, Log, Meters, Tracing } from "../core/ports.ts";
 import { ByteBudget, type Revealing, type Tokenizing } from "../flow/index.ts";
 import { Destinations } from "./destinations.ts";
 import { icapHead } from "./message.ts";
@@ -13,6 +14,8 @@ export interface IcapPlaneOptions {
   readonly port: number;
   /** Certificate, key and authorities of the listener; undefined only on loopback. */
   readonly tls?: TlsOptions | undefined;
+  /** Names of the certificates that may call; none means every one of the authority. */
+  readonly peers?: readonly string[] | undefined;
   /** Origins to which card numbers may go. */
   readonly destinations: readonly string[];
   readonly maxBodyBytes: number;
@@ -30,6 +33,8 @@ export interface IcapPlaneParts {
   readonly audit: Audit;
   readonly meters: Meters;
   readonly log: Log;
+  /** Undefined where there are no traces. */
+  readonly tracing?: Tracing | undefined;
 }
 
 /** The operations of this plane, for the metrics. */
@@ -57,6 +62,7 @@ export class IcapPlane {
     this.#options = options;
     this.#shared = {
       ...parts,
+      tracing: parts.tracing,
       destinations: new Destinations(options.destinations),
       budget: new ByteBudget(options.maxHeldBytes ?? 268_435_456),
       maxBodyBytes: options.maxBodyBytes,
@@ -106,6 +112,11 @@ export class IcapPlane {
 
   async #accept(socket: Socket): Promise<void> {
     socket.on("error", () => socket.destroy());
+    if (!mayCall(socket, this.#options.peers ?? [])) {
+      this.#shared.log.warn({ subject: peerSubject(socket) }, "a peer that may not call this port was sent away");
+      socket.destroy();
+      return;
+    }
     if (this.#sockets.size >= this.#shared.maxConnections) {
       this.#shared.meters.refused("size");
       socket.end(

@@ -1,14 +1,14 @@
 import type { Socket } from "node:net";
 import { isIP } from "node:net";
 import { Refusal } from "../core/errors.ts";
-import type { Audit, Caller, Log, Meters, Outcome } from "../core/ports.ts";
+import { peerSubject } from "../core/peers.ts";
+import type { Audit, Caller, Log, Meters, Outcome, Tracing } from "../core/ports.ts";
 import { binaryTypes, looksLikeText, mediaType, sniffed } from "../detect/index.ts";
 import {
   asRefusal,
   type ByteBudget,
   headerValue,
   type Message,
-  peerSubject,
   printablePath,
   type Revealing,
   type Tokenizing,
@@ -36,6 +36,8 @@ export interface IcapShared {
   readonly audit: Audit;
   readonly meters: Meters;
   readonly log: Log;
+  /** Undefined where there are no traces. */
+  readonly tracing: Tracing | undefined;
   readonly budget: ByteBudget;
   readonly maxBodyBytes: number;
   readonly maxConnections: number;
@@ -156,14 +158,25 @@ export class IcapSession {
     }
     if (head.method.toLowerCase() !== service) throw new IcapError(405, "the service has no such method");
     const request = await this.#read(head, head.method as "REQMOD" | "RESPMOD");
-    const { bytes, release, answered } = await this.#body(request);
+    const { headers } = request.asked ?? request.http;
+    const span = this.#shared.tracing?.begin(
+      service,
+      headerValue(headers, "traceparent"),
+      headerValue(headers, "tracestate"),
+    );
+    let outcome: Outcome = "error";
     try {
-      this.#noteEarly();
-      if (answered) return "unchanged";
-      return await this.#judge(request, bytes);
+      const { bytes, release, answered } = await this.#body(request);
+      try {
+        this.#noteEarly();
+        outcome = answered ? "unchanged" : await this.#judge(request, bytes);
+      } finally {
+        release();
+      }
     } finally {
-      release();
+      span?.end(outcome);
     }
+    return outcome;
   }
 
   /** Whether anything came before the answer: nothing may, so the client is one that pipelines. */

@@ -19,8 +19,8 @@ export interface DataKeys {
   byId(keyId: string): Promise<KeyObject>;
   /** The key of the digests by which a card is found again. */
   digestKey(): LoadedKey;
-  /** Every digest key that rows may have been made with, the active one first. */
-  digestKeys(): Promise<readonly LoadedKey[]>;
+  /** Every digest key that rows or slots may have been made with, the active one first. */
+  digestKeys(): Promise<readonly [LoadedKey, ...LoadedKey[]]>;
 }
 
 /** NIST SP 800-38D section 8.3 allows 2^32 random nonces under one key; half of it, as the contract says. */
@@ -35,6 +35,15 @@ export type Renew = (exhausted: string) => Promise<void>;
 /** A name for GET_LOCK, which holds for the whole server: of this tenant only, at most 64 characters. */
 export function lockName(purpose: "keys" | "rewrap" | "reencrypt" | "sweep", tenant: string): string {
   return `tokenshield.${purpose}.${createHash("sha256").update(tenant).digest("hex").slice(0, 24)}`;
+}
+
+/** Life of a slot with a verification code, which isn't digested anew. Milliseconds. */
+const slotLife = 15 * 60_000;
+
+/** Whether a digest key may still be behind a row, until a rotation has ended, or behind a slot, a quarter of an hour longer. */
+function isDigestOfSomething({ keyType, status, retiredAt }: KeyRow): boolean {
+  if (keyType !== "HMAC" || status === "compromised") return false;
+  return status !== "retired" || retiredAt === undefined || Date.now() - retiredAt.getTime() < slotLife + 60_000;
 }
 
 /**
@@ -144,9 +153,10 @@ export class KeyRing implements DataKeys {
     return this.#digest;
   }
 
-  async digestKeys(): Promise<readonly LoadedKey[]> {
+  async digestKeys(): Promise<readonly [LoadedKey, ...LoadedKey[]]> {
     const active = this.digestKey();
-    const older = this.#rows.filter((row) => row.keyType === "HMAC" && row.keyId !== active.keyId);
+    const older = this.#rows.filter((row) => row.keyId !== active.keyId && isDigestOfSomething(row));
+    if (older.length === 0) return [active];
     return [
       active,
       ...(await Promise.all(older.map(async (row) => ({ keyId: row.keyId, key: await this.#open(row) })))),

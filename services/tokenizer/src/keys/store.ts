@@ -38,6 +38,8 @@ export interface KeyStoreParts {
   readonly uses?: { readonly limit: number; readonly block: number };
 }
 
+type WrappedKey = { readonly wrapped: string; readonly kekVersion: number };
+
 /**
  * The tenant's keys: the data keys in memory, and the work of rotations. The key-encryption key never leaves the key service and
  * is rotated by somebody else; this store sees the new version, wraps every data key by it and counts.
@@ -205,9 +207,14 @@ export class KeyStore implements Keys {
     const made = await database.withLock(lockName("keys", tenant), 30, async (session) => {
       const old = activeKey(await readKeys(session), "DEK");
       if (only !== undefined && old?.keyId !== only) return "";
-      const fresh = await service.create();
-      // The replicas, this one too, open it from its wrapped form.
-      fresh.key.fill(0);
+      // Rows that are encrypted anew are digested anew too, so both keys change together.
+      const fresh = {
+        data: await service.create(),
+        digest: reencryption === "no" ? undefined : await service.create(),
+      };
+      // The replicas, this one too, open them from their wrapped form.
+      fresh.data.key.fill(0);
+      fresh.digest?.key.fill(0);
       return database.transaction((inner) =>
         this.#replaceDek(inner, old, fresh, { initiatedBy, reencryption, kekBefore }),
       );
@@ -224,7 +231,7 @@ export class KeyStore implements Keys {
   async #replaceDek(
     session: DatabaseSession,
     old: KeyRow | undefined,
-    fresh: { readonly wrapped: string; readonly kekVersion: number },
+    fresh: { readonly data: WrappedKey; readonly digest: WrappedKey | undefined },
     how: {
       readonly initiatedBy: string;
       readonly reencryption: "no" | "background";
@@ -238,8 +245,14 @@ export class KeyStore implements Keys {
         [moves ? "rotating" : "retired", moves ? "rotating" : "retired", old.keyId],
       );
     }
-    await noteKek(session, fresh.kekVersion);
-    const newKeyId = await insertKey(session, "DEK", fresh);
+    await noteKek(session, fresh.data.kekVersion);
+    const newKeyId = await insertKey(session, "DEK", fresh.data);
+    if (fresh.digest !== undefined) {
+      await session.execute(
+        "UPDATE encryption_keys SET key_status = 'rotating' WHERE key_type = 'HMAC' AND key_status = 'active'",
+      );
+      await insertKey(session, "HMAC", fresh.digest);
+    }
     const cardsTotal = moves ? await countOthers(session, newKeyId) : undefined;
     const both = how.kekBefore !== undefined;
     return this.#rotations.begin(
@@ -394,7 +407,7 @@ export class KeyStore implements Keys {
       if (end === "interrupted") return;
       if (end === "completed") {
         await database.execute(
-          "UPDATE encryption_keys SET key_status = 'retired', retired_at = CURRENT_TIMESTAMP(3) WHERE key_type = 'DEK' AND key_status = 'rotating'",
+          "UPDATE encryption_keys SET key_status = 'retired', retired_at = CURRENT_TIMESTAMP(3) WHERE key_type IN ('DEK', 'HMAC') AND key_status = 'rotating'",
         );
         await this.#rotations.end(running.rotationId, "completed");
         await this.#audit("key.reencryption", running.rotationId, "system", { key_type: "DEK" });

@@ -61,8 +61,12 @@ export function accountSettings(settings: Settings): Pick<AccountParts, "clients
   };
 }
 
-/** Where the database is; its authority's certificate is read from a file. */
-export async function databaseOptions(settings: Settings): Promise<DatabaseOptions> {
+/**
+ * Where the database is; its authority's certificate is read from a file.
+ *
+ * @param own certificate and key of this service
+ */
+export async function databaseOptions(settings: Settings, own: Certificates | undefined): Promise<DatabaseOptions> {
   const ca = await readFile(settings.DB_CA_FILE ?? settings.TLS_CA_FILE);
   return {
     host: settings.DB_HOST,
@@ -70,6 +74,7 @@ export async function databaseOptions(settings: Settings): Promise<DatabaseOptio
     database: settings.DB_NAME,
     poolSize: settings.DB_POOL_SIZE,
     ca,
+    ...(settings.DB_CLIENT_CERTIFICATE && own !== undefined ? { client: { cert: own.cert, key: own.key } } : {}),
   };
 }
 
@@ -103,11 +108,10 @@ export interface Certificates {
 /** Reads the listeners' certificates; undefined where TLS is off. */
 export async function readCertificates(settings: Settings): Promise<Certificates | undefined> {
   if (settings.TLS_MODE === "off") return undefined;
-  const [cert, key, ca] = await Promise.all([
-    readFile(settings.TLS_CERT_FILE),
-    readFile(settings.TLS_KEY_FILE),
-    readFile(settings.TLS_CA_FILE),
-  ]);
+  const { TLS_CERT_FILE: certFile, TLS_KEY_FILE: keyFile } = settings;
+  const [cert, ca] = await Promise.all([readFile(certFile), readFile(settings.TLS_CA_FILE)]);
+  // One read of a file with both, or a renewal between two reads would tear them apart.
+  const key = keyFile === certFile ? cert : await readFile(keyFile);
   return { cert, key, ca };
 }
 

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Logger } from "pino";
-import { makeAccounts, sessionKeyFile } from "../accounts/index.ts";
+import { clientKeyFile, makeAccounts, sessionKeyFile } from "../accounts/index.ts";
 import { type Api, makeApi, operationIds } from "../api/index.ts";
 import { DataPlane } from "../dataplane/index.ts";
 import { httpOperations } from "../http/index.ts";
@@ -9,7 +9,7 @@ import { VaultTransit } from "../keys/index.ts";
 import { SecretVolume } from "../secrets/index.ts";
 import type { Settings } from "../settings/index.ts";
 import { auditHead, AuditLog, migrate, migrations, MySqlDatabase } from "../storage/index.ts";
-import { currentRequest, Metrics, SecretMetrics } from "../telemetry/index.ts";
+import { currentRequest, Metrics, type OpenTelemetry, SecretMetrics } from "../telemetry/index.ts";
 import {
   accountSettings,
   type Certificates,
@@ -27,12 +27,12 @@ import { Periodic } from "./periodic.ts";
 
 /** The ports that the service listens on. */
 export interface ServicePorts {
-  readonly http: number;
+  /** Undefined where there is no application behind it. */
+  readonly http: number | undefined;
   readonly icap: number;
   readonly api: number;
 }
 
-const certificateInterval = 10_000;
 const housekeepingInterval = 60_000;
 /** What a stop needs after the last request, for keys, pool and log. */
 const closingTime = 3000;
@@ -83,7 +83,7 @@ export class Service {
   static async #build(settings: Settings, log: Logger, stack: Opened): Promise<Service> {
     const now = (): Date => new Date();
     const metrics = new Metrics({ http: httpOperations, icap: icapOperations, api: operationIds });
-    const clientFiles = settings.PLATFORM_CLIENTS.map(({ name }) => `api-key-${name}`);
+    const clientFiles = settings.PLATFORM_CLIENTS.map(({ name }) => clientKeyFile(name));
     const secretMetrics = new SecretMetrics(metrics.registry, {
       tenant: settings.TENANT_ID,
       provider: settings.SECRETS_PROVIDER,
@@ -105,8 +105,14 @@ export class Service {
     const secrets = generationsOf(files);
     if (secrets(sessionKeyFile).length === 0) throw new MissingSecret(sessionKeyFile);
 
+    const tracing = await tracingOf(settings);
+    // A collector that can't be reached doesn't hold up the stop.
+    stack.add(() => tracing?.stop().catch(() => undefined) ?? Promise.resolve());
     const certificates = await readCertificates(settings);
-    const database = await MySqlDatabase.open(await databaseOptions(settings), databaseLogins(files, settings));
+    const database = await MySqlDatabase.open(
+      await databaseOptions(settings, certificates),
+      databaseLogins(files, settings),
+    );
     stack.add(() => database.close());
     const applied = await migrate(database, migrations);
     if (applied.length > 0) log.info({ versions: applied }, "the schema was brought up to date");
@@ -122,6 +128,7 @@ export class Service {
       audit,
       meters: metrics,
       log,
+      tracing,
       authority: accounts,
       isTrustedProxy: proxyTest(settings.TRUSTED_PROXIES),
       tls: certificates === undefined ? undefined : planeTls(settings, certificates),
@@ -137,6 +144,7 @@ export class Service {
       secrets,
       metrics,
       log,
+      tracing,
       now,
       othersListening: () => plane.listening,
       tls: certificates,
@@ -152,7 +160,9 @@ export class Service {
       new Periodic("database login", settings.SECRETS_WATCH_POLL_INTERVAL, log, () => login.again()),
       new Periodic("audit anchor", settings.AUDIT_ANCHOR_INTERVAL, log, () => anchor(database, log)),
       new Periodic("housekeeping", housekeepingInterval, log, () => sweep(database, now())),
-      ...(certificates === undefined ? [] : [followCertificates(settings, certificates, api, plane, log)]),
+      ...(certificates === undefined
+        ? []
+        : [followCertificates(settings, certificates, { api, plane, database }, log)]),
     ]) {
       stack.add(() => work.stop());
     }
@@ -199,6 +209,15 @@ class Opened {
   }
 }
 
+/** Traces, where the settings name a collector. */
+async function tracingOf(settings: Settings): Promise<OpenTelemetry | undefined> {
+  const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: ratio } = settings;
+  if (endpoint === undefined) return undefined;
+  // Loaded where it is wanted only: it is as large as the rest of the service.
+  const { OpenTelemetry } = await import("../telemetry/tracing.ts");
+  return new OpenTelemetry({ endpoint, ratio, tenant: settings.TENANT_ID, version: settings.BUILD_VERSION });
+}
+
 /** Writes the head of the audit chain to the log, which is kept elsewhere: a cut at the chain's end shows against it. */
 async function anchor(database: MySqlDatabase, log: Logger): Promise<void> {
   const { sequence, hash } = await auditHead(database);
@@ -215,21 +234,22 @@ async function sweep(database: MySqlDatabase, now: Date): Promise<void> {
 function followCertificates(
   settings: Settings,
   first: Certificates,
-  api: Api,
-  plane: DataPlane,
+  users: { readonly api: Api; readonly plane: DataPlane; readonly database: MySqlDatabase },
   log: Logger,
 ): Periodic {
   let current = first;
-  return new Periodic("certificates", certificateInterval, log, async () => {
+  return new Periodic("certificates", settings.SECRETS_WATCH_POLL_INTERVAL, log, async () => {
     const next = await readCertificates(settings);
     if (
       next === undefined ||
       (next.cert.equals(current.cert) && next.key.equals(current.key) && next.ca.equals(current.ca))
     )
       return;
-    plane.useCertificate(planeTls(settings, next));
-    api.server.useCertificate(next);
+    users.plane.useCertificate(planeTls(settings, next));
+    users.api.server.useCertificate(next);
+    // Refused, it is shown again in the next round; open connections stay on the one before.
+    if (settings.DB_CLIENT_CERTIFICATE) await users.database.useClientCertificate({ cert: next.cert, key: next.key });
     current = next;
-    log.info({}, "the listeners use the renewed certificate");
+    log.info({}, "the renewed certificate is in use");
   });
 }

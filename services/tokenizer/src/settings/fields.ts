@@ -9,6 +9,12 @@ export const whole = (least: number, most: number): z.ZodType<number, string> =>
     .transform(Number)
     .refine((value) => value >= least && value <= most, `a whole number from ${least} to ${most}`);
 
+/** A number from 0 to 1. */
+export const fraction: z.ZodType<number, string> = z
+  .string()
+  .regex(/^(0?\.\d{1,9}|0|1(\.0{1,9})?)$/, "a number from 0 to 1")
+  .transform(Number);
+
 const units = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 } as const;
 
 /** A duration like `250ms`, `30s`, `15m`, `24h`; a bare number is milliseconds. Gives milliseconds, at most `most` of them. */
@@ -70,6 +76,11 @@ export const url = (...schemes: readonly string[]): z.ZodType<string, string> =>
 export function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }
+
+/** The name in a caller's certificate. */
+export const peer: z.ZodType<string, string> = z
+  .string()
+  .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/, "names like tokenshield-inbound.acme.svc");
 
 /** A program and the words of its API key's list: `name:word+word`. */
 export const client: z.ZodType<{ readonly name: string; readonly permissions: readonly string[] }, string> = z

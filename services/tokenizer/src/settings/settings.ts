@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { SettingsError } from "./errors.ts";
-import { client, duration, flag, isLoopback, list, network, origin, url, whole } from "./fields.ts";
+import { client, duration, flag, fraction, isLoopback, list, network, origin, peer, url, whole } from "./fields.ts";
 
 const minutes = 60_000;
 const hours = 60 * minutes;
@@ -17,11 +17,17 @@ const schema = z.object({
   HTTP_PORT: whole(1, 65535).default(8080),
   ICAP_PORT: whole(1, 65535).default(1344),
   API_PORT: whole(1, 65535).default(8090),
-  /** The one application behind HTTP_PORT. */
-  APP_ENDPOINT: url("http", "https"),
+  /** The one application behind HTTP_PORT; none means that nothing listens there. */
+  APP_ENDPOINT: url("http", "https").optional(),
 
   /** TLS on the listeners: `mutual` asks callers of 8080 and 1344 for a certificate; `off` is for loopback only. */
   TLS_MODE: z.enum(["mutual", "server", "off"]).default("mutual"),
+  /** Names of the certificates that may call 8080 and 1344; none means every one of the authority. */
+  HTTP_PEERS: list(peer).default([]),
+  ICAP_PEERS: list(peer).default([]),
+  /** Whether callers of 8090 need one too. Health and metrics are told without: kubelet and Prometheus have none. */
+  API_CLIENT_CERTIFICATE: z.enum(["required", "none"]).default("none"),
+  /** May name the same file as TLS_KEY_FILE: key and certificates in one, which always change together. */
   TLS_CERT_FILE: z.string().default("/mnt/tls/tls.crt"),
   TLS_KEY_FILE: z.string().default("/mnt/tls/tls.key"),
   TLS_CA_FILE: z.string().default("/mnt/tls/ca.crt"),
@@ -36,6 +42,8 @@ const schema = z.object({
   DB_USER: z.string().min(1).max(32).optional(),
   /** Certificate authority of the database server; none means that of TLS_CA_FILE. */
   DB_CA_FILE: z.string().optional(),
+  /** Whether the database is shown the certificate of TLS_CERT_FILE. */
+  DB_CLIENT_CERTIFICATE: flag.default(false),
   DB_POOL_SIZE: whole(2, 500).default(25),
 
   VAULT_ADDR: url("http", "https"),
@@ -75,7 +83,7 @@ const schema = z.object({
   LOCKOUT_ATTEMPTS: whole(1, 10).default(10),
   LOCKOUT_DURATION: duration(7 * days).default(30 * minutes),
 
-  /** Programs of the platform whose key is the file api-key-<name>, and what each may do: `dashboard:read+write`. */
+  /** Programs of the platform whose key is the file <name>-api-key, and what each may do: `dashboard:read+write`. */
   PLATFORM_CLIENTS: list(client).default([]),
   CORS_ALLOWED_ORIGINS: list(origin).default([]),
   TRUSTED_PROXIES: list(network).default([]),
@@ -111,6 +119,10 @@ const schema = z.object({
   /** Time that a stop waits for running requests; shorter than the pod's grace. */
   STOP_TIMEOUT: duration(10 * minutes).default(25_000),
   LOG_LEVEL: z.enum(["trace", "debug", "info", "warn", "error", "fatal"]).default("info"),
+  /** Collector of traces, without `/v1/traces` (OTLP over HTTP); none means that there are no traces. */
+  OTEL_EXPORTER_OTLP_ENDPOINT: url("http", "https").optional(),
+  /** Part of the traces that begin here which are kept, 0 to 1; traces of a caller follow its choice. */
+  OTEL_TRACES_SAMPLER_ARG: fraction.default(1),
   AUDIT_ANCHOR_INTERVAL: duration(24 * hours).default(5 * minutes),
   /** Set by the image's build. */
   BUILD_VERSION: z.string().min(1).max(64).default("0.1.0"),
@@ -125,6 +137,17 @@ function contradictions(settings: Settings): [keyof Settings, string][] {
   const found: [keyof Settings, string][] = [];
   if (settings.TLS_MODE === "off" && !isLoopback(settings.LISTEN_HOST)) {
     found.push(["TLS_MODE", "mutual or server unless LISTEN_HOST is a loopback address"]);
+  }
+  if (settings.TLS_MODE === "off" && settings.API_CLIENT_CERTIFICATE === "required") {
+    found.push(["API_CLIENT_CERTIFICATE", "none while TLS_MODE is off"]);
+  }
+  for (const name of ["HTTP_PEERS", "ICAP_PEERS"] as const) {
+    if (settings.TLS_MODE !== "mutual" && settings[name].length > 0) {
+      found.push([name, "no names unless TLS_MODE is mutual"]);
+    }
+  }
+  if (settings.TLS_MODE === "off" && settings.DB_CLIENT_CERTIFICATE) {
+    found.push(["DB_CLIENT_CERTIFICATE", "false while TLS_MODE is off"]);
   }
   const vault = new URL(settings.VAULT_ADDR);
   if (vault.protocol === "http:" && !isLoopback(vault.hostname)) {

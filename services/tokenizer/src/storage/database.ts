@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { PoolConnection, QueryResult, ResultSetHeader } from "mysql2/promise";
 import { StoreUnavailable } from "../core/errors.ts";
-import type { Database, DatabaseSession, Row, SqlValue } from "../core/ports.ts";
+import type { Change, Database, DatabaseSession, Row, SqlValue } from "../core/ports.ts";
 import { databaseError, errorClassOf, lostAgainstAnother, unavailable } from "./errors.ts";
 import { type DatabaseCredentials, type DatabaseOptions, PoolGeneration } from "./pool.ts";
 
@@ -45,10 +45,11 @@ const placed = (value: SqlValue): SqlValue =>
  * Failures are StoreUnavailable (StatementRefused for a defect) and DuplicateEntry; none of them holds a value.
  */
 export class MySqlDatabase implements Database {
-  readonly #options: DatabaseOptions;
+  #options: DatabaseOptions;
   #credentials: DatabaseCredentials;
   #current: PoolGeneration;
   readonly #draining = new Set<Promise<void>>();
+  #replacing: Promise<void> = Promise.resolve();
 
   private constructor(options: DatabaseOptions, credentials: DatabaseCredentials, pool: PoolGeneration) {
     this.#options = options;
@@ -81,12 +82,33 @@ export class MySqlDatabase implements Database {
    */
   async useCredentials(credentials: DatabaseCredentials): Promise<void> {
     if (credentials.user === this.#credentials.user && credentials.password === this.#credentials.password) return;
-    const next = await login(this.#options, credentials);
-    const previous = this.#current;
-    this.#current = next;
-    this.#credentials = credentials;
-    const drained = previous.drain(drainLimit).finally(() => this.#draining.delete(drained));
-    this.#draining.add(drained);
+    await this.#replace(() => ({ options: this.#options, credentials }));
+  }
+
+  /**
+   * Shows the server another client certificate from now on, as `useCredentials` changes the login.
+   *
+   * @throws StoreUnavailable if the login with it is refused; the old one stays in use
+   */
+  async useClientCertificate(client: NonNullable<DatabaseOptions["client"]>): Promise<void> {
+    await this.#replace(() => ({ options: { ...this.#options, client }, credentials: this.#credentials }));
+  }
+
+  /** Changes of login and certificate come one after the other, each on top of what the one before has left. */
+  #replace(next: () => { options: DatabaseOptions; credentials: DatabaseCredentials }): Promise<void> {
+    const work = this.#replacing.then(async () => {
+      const { options, credentials } = next();
+      const pool = await login(options, credentials);
+      const previous = this.#current;
+      this.#current = pool;
+      this.#options = options;
+      this.#credentials = credentials;
+      const drained = previous.drain(drainLimit).finally(() => this.#draining.delete(drained));
+      this.#draining.add(drained);
+    });
+    // Its caller hears of a failure; the next change doesn't wait for that.
+    this.#replacing = work.catch(() => undefined);
+    return work;
   }
 
   query(sql: string, values?: readonly SqlValue[]): Promise<readonly Row[]> {
@@ -102,9 +124,18 @@ export class MySqlDatabase implements Database {
    * lock timeout it runs again, at most three times more, so it must have no effect outside of the database.
    */
   async transaction<T>(work: (session: DatabaseSession) => Promise<T>): Promise<T> {
+    return this.#again((connection) => inTransaction(connection, work));
+  }
+
+  /** Repeated like `transaction`. The text is put together from the statements and their escaped values. */
+  async together(changes: readonly Change[]): Promise<void> {
+    await this.#again((connection) => inOneTrip(connection, changes));
+  }
+
+  async #again<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       try {
-        return await this.#current.lend((connection) => inTransaction(connection, work));
+        return await this.#current.lend(work);
       } catch (error) {
         if (!lostAgainstAnother(error) || attempt === transactionTries) throw error;
         await sleep(Math.random() * 10 * attempt);
@@ -167,10 +198,24 @@ async function inTransaction<T>(
   work: (session: DatabaseSession) => Promise<T>,
 ): Promise<T> {
   await connection.query("START TRANSACTION");
-  try {
+  return orRollBack(connection, async () => {
     const result = await work(new ConnectionSession(connection));
     await connection.query("COMMIT");
     return result;
+  });
+}
+
+/** The server stops at the first statement that fails, with the transaction open. */
+async function inOneTrip(connection: PoolConnection, changes: readonly Change[]): Promise<void> {
+  const texts = changes.map(({ sql, values }) => connection.format(sql, [...values]));
+  await orRollBack(connection, async () => {
+    await connection.query(["START TRANSACTION", ...texts, "COMMIT"].join(";\n"));
+  });
+}
+
+async function orRollBack<T>(connection: PoolConnection, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (thrown) {
     const error = databaseError(thrown);
     // A connection that is in doubt is closed by the pool, which rolls back too.

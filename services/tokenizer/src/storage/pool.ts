@@ -61,7 +61,9 @@ export class PoolGeneration {
       charset: "utf8mb4_0900_ai_ci",
       timezone: "Z",
       supportBigNumbers: true,
-      flags: ["-FOUND_ROWS", "-LOCAL_FILES", "-MULTI_STATEMENTS"],
+      // For a transaction in one trip; everything else is a prepared statement, which can't be more than one.
+      multipleStatements: true,
+      flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
     });
     pool.on("connection", (connection) => {
       this.#open += 1;

@@ -206,13 +206,13 @@ describe("defects of the prototype that the management API must not have", funct
     const api = await replica({ PLATFORM_CLIENTS: "dashboard:read" });
     const call = async (id: string, key: string): Promise<number> =>
       (await api.call(id, { headers: { "x-api-key": key } })).status;
-    api.secrets.set("api-key-dashboard", ["new-key-of-it", "old-key-of-it"]);
+    api.secrets.set("dashboard-api-key", ["new-key-of-it", "old-key-of-it"]);
     assert.deepEqual(
       [await call("listTokens", "new-key-of-it"), await call("listTokens", "old-key-of-it")],
       [200, 200],
     );
     assert.deepEqual([await call("listTokens", "other"), await call("listUsers", "new-key-of-it")], [401, 403]);
-    api.secrets.set("api-key-dashboard", ["new-key-of-it"]);
+    api.secrets.set("dashboard-api-key", ["new-key-of-it"]);
     assert.equal(await call("listTokens", "old-key-of-it"), 401);
   });
 

@@ -64,7 +64,7 @@ describe("management API: rotation of the KEK and limits", function () {
       RATE_LIMIT_PER_KEY: "2",
       PLATFORM_CLIENTS: "cli:read",
     });
-    limited.secrets.set("api-key-cli", ["key-of-the-command-line"]);
+    limited.secrets.set("cli-api-key", ["key-of-the-command-line"]);
     try {
       const from = (address: string, key?: string): Promise<Got> =>
         limited.call(key === undefined ? "getVersion" : "listTokens", {

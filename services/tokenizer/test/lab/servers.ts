@@ -17,6 +17,8 @@ export interface RunningServer {
 export interface MySqlServer extends RunningServer {
   readonly authority: Authority;
   readonly rootPassword: string;
+  /** Of the server itself. */
+  readonly pid: number;
   /** Ends the server with SIGKILL, as a crash would, and keeps its files. */
   crash(): Promise<void>;
   /** Starts it again on the same port and files. */
@@ -143,6 +145,9 @@ export async function startMySql(root: string): Promise<MySqlServer> {
     port,
     authority,
     rootPassword,
+    get pid() {
+      return child.pid ?? 0;
+    },
     crash: () => end("SIGKILL"),
     restart: begin,
     stop: async () => {

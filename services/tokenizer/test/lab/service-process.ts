@@ -135,14 +135,15 @@ export class ServiceProcess {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Calls the management API over TLS. */
+  /** Calls the management API, or another port, over TLS as the client `haproxy`. */
   async call(
     method: string,
     path: string,
     body?: object,
     headers: Readonly<Record<string, string>> = {},
+    port = this.ports.api,
   ): Promise<{ status: number; text: string }> {
-    const answer = await request(`https://localhost:${this.ports.api}${path}`, {
+    const answer = await request(`https://localhost:${port}${path}`, {
       dispatcher: this.#agent,
       method: method as "GET",
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),

@@ -35,15 +35,22 @@ describe("settings", () => {
     assert.deepEqual(problems({ ...least, SESSION_IDLE_TIMEOUT: "4h" }), ["SESSION_IDLE_TIMEOUT"]);
   });
 
-  it("report every wrong variable at once", () => {
-    assert.deepEqual(problems({ HTTP_PORT: "70000", TOKEN_FORMAT: "fpe", TRUSTED_PROXIES: "10.0.0.0/33" }), [
-      "APP_ENDPOINT",
-      "HTTP_PORT",
-      "TENANT_ID",
-      "TOKEN_FORMAT",
-      "TRUSTED_PROXIES",
-      "VAULT_ADDR",
+  it("refuse names of callers where none is asked for a certificate", () => {
+    const peers = { HTTP_PEERS: "inbound.acme.svc", ICAP_PEERS: "outbound.acme.svc" };
+    assert.deepEqual(problems({ ...least, ...peers }), []);
+    assert.deepEqual(problems({ ...least, ...peers, TLS_MODE: "server" }), ["HTTP_PEERS", "ICAP_PEERS"]);
+    const certificates = { API_CLIENT_CERTIFICATE: "required", DB_CLIENT_CERTIFICATE: "true" };
+    assert.deepEqual(problems({ ...least, ...certificates, TLS_MODE: "off", LISTEN_HOST: "127.0.0.1" }), [
+      "API_CLIENT_CERTIFICATE",
+      "DB_CLIENT_CERTIFICATE",
     ]);
+  });
+
+  it("report every wrong variable at once", () => {
+    assert.deepEqual(
+      problems({ APP_ENDPOINT: "ftp://app", HTTP_PORT: "70000", TOKEN_FORMAT: "fpe", TRUSTED_PROXIES: "10.0.0.0/33" }),
+      ["APP_ENDPOINT", "HTTP_PORT", "TENANT_ID", "TOKEN_FORMAT", "TRUSTED_PROXIES", "VAULT_ADDR"],
+    );
   });
 
   it("refuse what weakens protection", () => {
