@@ -42,8 +42,7 @@ function tenantOutputsOf(
 ): Promised<TenantOutputs> {
   const { database, tokenizer, proxies, vault } = tenant;
   const hasProxies = proxies.ingress !== undefined || proxies.egress !== undefined;
-  const made = { database: database !== undefined, tokenizer: tokenizer !== undefined, proxies: hasProxies };
-  const provisioned = Object.entries(made).flatMap(([part, there]) => (there ? [part] : []));
+  const provisioned = ["database", "tokenizer", ...(hasProxies ? ["proxies"] : [])];
   return {
     namespace: tenant.namespace.metadata.name,
     provisioned,
@@ -53,7 +52,7 @@ function tenantOutputsOf(
     issuer: vault.issuer,
     vaultRoles: pulumi.all(Object.fromEntries([...vault.roles].map(([part, role]) => [part, role.roleName]))),
     ...addressesOf(proxies),
-    managementUrl: tokenizer?.managementUrl ?? "",
+    managementUrl: tokenizer.managementUrl,
     databaseAddress: pulumi.interpolate`${database.address.host}:${database.address.port}`,
     rotation: Object.fromEntries([...tenant.classes].map(([className, { state }]) => [className, { ...state }])),
   };

@@ -20,7 +20,18 @@ export type Step =
       readonly limit: number;
     };
 
-const folders = ["index.ts", "stacks", "components", "packages", "policy", "engine", "lab", "services", "examples", "test"];
+const folders = [
+  "index.ts",
+  "stacks",
+  "components",
+  "packages",
+  "policy",
+  "engine",
+  "lab",
+  "services",
+  "examples",
+  "test",
+];
 
 /**
  * @param exists tells whether a path of the project exists, so that the folder graph is read of what is there
@@ -56,20 +67,20 @@ export function groups(exists: (path: string) => boolean): readonly Group[] {
         {
           kind: "mocha",
           files: ["test/unit/**/*.test.ts", "services/*/test/unit/**/*.test.ts"],
-          timeout: 10_000,
-          limit: 300_000,
+          timeout: 30_000,
+          limit: 900_000,
         },
       ],
     },
     {
       name: "contract",
       about: "the deployment engine and the program's whole graph, against recordings and providers of our own",
-      steps: [{ kind: "mocha", files: ["test/contract/**/*.test.ts"], timeout: 60_000, limit: 900_000 }],
+      steps: [{ kind: "mocha", files: ["test/contract/**/*.test.ts"], timeout: 120_000, limit: 1_800_000 }],
     },
     {
       name: "policy",
       about: "the policy pack over the plans of all stacks",
-      steps: [{ kind: "mocha", files: ["test/policy/**/*.test.ts"], timeout: 60_000, limit: 900_000 }],
+      steps: [{ kind: "mocha", files: ["test/policy/**/*.test.ts"], timeout: 120_000, limit: 1_800_000 }],
     },
     {
       name: "lab",

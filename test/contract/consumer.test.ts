@@ -74,14 +74,16 @@ describe("the consumer's program under the embedded engine", () => {
 
   it("reads what the platform tells, by a real StackReference", async () => {
     const { outputs } = (await built(rawSettings("lab"))).value;
+    const acme = outputs.tenants["acme"];
+    assert.ok(acme !== undefined);
     platformTells(outputs);
     const { status, said } = consume();
     assert.equal(status, 0, said);
     assert.deepEqual(JSON.parse(said), {
       environment: "lab",
-      ready: false,
-      httpsProxy: "",
-      authorities: outputs.tenants["acme"]?.caBundle,
+      ready: acme.provisioned.includes("proxies"),
+      httpsProxy: acme.egressAddress === "" ? "" : `http://${acme.egressAddress}`,
+      authorities: acme.egressCaBundle,
     });
   });
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as wait } from "node:timers/promises";
 import { newCrypter } from "@tokenshield/engine/secrets";
 import { runEmbedded, runStack } from "./support/engines.ts";
 import { passphrase, Workspace } from "./support/workspace.ts";
@@ -86,7 +87,42 @@ describe("the embedded engine", () => {
     assert.equal(next.exit, 0, next.output);
     assert.equal(workspace.cloud.objects().length, 6);
   });
+
+  it("leaves no program behind when it is killed", async () => {
+    const program = join(import.meta.dirname, "support/engine-process.ts");
+    const args = [program, "up", "--yes", "--stack", workspace.stack, "--engine", "embedded"];
+    const child = spawn(process.execPath, args, { cwd: workspace.root, env: workspace.environment("endless", 0) });
+    let output = "";
+    const begun = new Promise<void>((resolve) => {
+      child.stdout.on("data", (chunk: Buffer) => {
+        output += chunk.toString();
+        if (output.includes("endless")) resolve();
+      });
+    });
+    const closed = new Promise((resolve) => child.once("close", resolve));
+    await Promise.race([begun, closed]);
+    assert.equal(processesIn(workspace.root).length, 1, output);
+    child.kill("SIGKILL");
+    await closed;
+    // The time limit of the test ends this where the program stays.
+    while (processesIn(workspace.root).length > 0) await wait(20);
+  });
 });
+
+/** The processes that were started with a folder among their arguments. */
+function processesIn(folder: string): readonly string[] {
+  return readdirSync("/proc").filter((name) => {
+    if (!/^\d+$/.test(name)) return false;
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, "utf8").includes(folder);
+    } catch (error) {
+      // It ended between two looks.
+      if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ESRCH"))
+        return false;
+      throw error;
+    }
+  });
+}
 
 interface Event {
   readonly sequence: number;

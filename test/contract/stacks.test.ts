@@ -35,12 +35,12 @@ const committed = (stack: string): Config =>
   (parse(readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8")) as { config: Config }).config;
 
 /** What a lab that is up writes of its images, as far as settings need it. */
-const labImages = {
-  vault: "lab.tokenshield.internal/vault:0123456789abcdef",
-  "ingress-proxy": "lab.tokenshield.internal/ingress-proxy:0123456789abcdef",
-  "egress-proxy": "lab.tokenshield.internal/egress-proxy:0123456789abcdef",
-  tokenizer: "lab.tokenshield.internal/tokenizer:0123456789abcdef",
-};
+const labImages = Object.fromEntries(
+  ["vault", "tokenizer", "ingress-proxy", "egress-proxy", "mysql", "mysql-agent"].map((name) => [
+    name,
+    `lab.tokenshield.internal/${name}:0123456789abcdef`,
+  ]),
+);
 
 const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);
 
@@ -52,15 +52,16 @@ describe("the program under the embedded engine, with the plan provider", () => 
     mkdirSync(join(folder, "state"));
     writeFileSync(join(folder, "images.json"), JSON.stringify(labImages));
     writeFileSync(join(folder, "ca.crt"), "");
+    writeFileSync(join(folder, "rds-eu-central-1.pem"), "-----BEGIN CERTIFICATE-----\n");
   });
 
   after(() => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  /** Paths to what a running lab writes, turned to files of the test's. */
+  /** Paths to what a running lab writes, and to authorities that an operator fetches, turned to files of the test's. */
   const withFiles = (config: Config): Config =>
-    JSON.parse(JSON.stringify(config).replaceAll('".lab/', `"${folder}/`)) as Config;
+    JSON.parse(JSON.stringify(config).replaceAll(/"(\.lab|certificates)\//g, `"${folder}/`)) as Config;
 
   async function preview(stack: string, config: Config): Promise<Preview> {
     const settings = join(folder, `Pulumi.${stack}.yaml`);

@@ -235,6 +235,25 @@ describe("the vault provider on a real Vault", function () {
     assert.equal(await client.find(secretUrn ?? "", secret("canary-3")), undefined);
   });
 
+  it("finds a root and a request's key that a create has left without an answer, and makes no second one", async () => {
+    const find = async (type: string, name = ""): Promise<readonly [Resource | undefined, Resource | undefined]> => {
+      const first = made.find(({ urn }) => urn.includes(type));
+      assert.ok(first !== undefined);
+      return [first, await client.read({ ...first, urn: first.urn + name, id: "", properties: {} })];
+    };
+    const [root, foundRoot] = await find("secretBackendRootCert");
+    for (const output of ["issuerId", "keyId", "serialNumber"]) {
+      assert.equal(field(foundRoot, output), field(root, output), output);
+    }
+    const trimmed = (resource: Resource | undefined) => String(field(resource, "certificate")).trim();
+    assert.equal(trimmed(foundRoot), trimmed(root));
+    const [request, foundRequest] = await find("secretBackendIntermediateCertRequest");
+    assert.equal(field(foundRequest, "keyId"), field(request, "keyId"));
+    assert.match(String(field(foundRequest, "csr")), /BEGIN CERTIFICATE REQUEST/);
+    assert.equal((await find("secretBackendRootCert", "-other"))[1], undefined);
+    assert.equal((await find("secretBackendIntermediateCertRequest", "-other"))[1], undefined);
+  });
+
   it("answers unknowns at preview and touches nothing", async () => {
     const urn = "urn:pulumi:lab::shield::vault:index/mount:Mount::later";
     const planned = await client.create(urn, { path: "providers-later", type: UNKNOWN }, "preview");

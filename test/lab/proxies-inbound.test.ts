@@ -5,7 +5,7 @@ import { connect as connectHttp2 } from "node:http2";
 import { request as httpRequest } from "node:http";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { haproxyConfig, haproxyReload } from "../../bin/components/proxies/haproxy-config.js";
-import { freePort, needServers, stopAll } from "../../services/tokenizer/test/lab/servers.ts";
+import { freePort, needServers } from "../../services/tokenizer/test/lab/servers.ts";
 import { type Platform, startPlatform } from "../../services/tokenizer/test/lab/platform.ts";
 import { ServiceProcess } from "../../services/tokenizer/test/lab/service-process.ts";
 import { issue, makeSigner, type SigningAuthority } from "./support/authority.ts";
@@ -51,6 +51,8 @@ describe("HAProxy in front of the tokenizer", function () {
   let haproxy: ChrootProcess;
   let root: string;
   let vaultRoot: string;
+  /** What was started, to be ended in turn. */
+  const ends: (() => unknown)[] = [];
   let ports: { traffic: number; metrics: number; runtime: number };
 
   const ask = ({ method = "POST", path = "/pay", body = "", ...asked }: Asked): Promise<Answered> =>
@@ -126,30 +128,34 @@ describe("HAProxy in front of the tokenizer", function () {
     root = await imageRoot("ingress-proxy");
     vaultRoot = await imageRoot("vault");
     platform = await startPlatform(this);
+    ends.push(() => platform.stop());
     authority = platform.mysql.authority;
     application = await testServer((got, response) => {
       response.setHeader("Server", "shop/1.0");
       response.setHeader("X-Powered-By", "shop");
       response.end(JSON.stringify({ saw: got.body }));
     });
+    ends.push(() => application.stop());
     tokenizer = await ServiceProcess.prepare(platform, {
       APP_ENDPOINT: `http://127.0.0.1:${application.port}`,
       HTTP_PEERS: "inbound.test",
       TRUSTED_PROXIES: "127.0.0.1/32",
     });
+    ends.push(() => tokenizer.remove());
     assert.equal(await tokenizer.start(), "ready");
     ports = { traffic: await freePort(), metrics: await freePort(), runtime: await freePort() };
     pod = new PodFolder("inbound");
+    ends.push(() => {
+      pod.remove();
+    });
     pod.certify(issue(authority, "inbound.test"), authority.certificate);
     pod.write("settings", "haproxy.cfg", config({ ports, port: tokenizer.ports.http }));
     haproxy = await startHaproxy(root, pod, ports.traffic);
+    ends.push(() => haproxy.stop());
   });
 
   after(async () => {
-    await haproxy?.stop();
-    await tokenizer?.remove();
-    await stopAll(application, platform);
-    pod?.remove();
+    for (const end of ends.reverse()) await end();
   });
 
   it("hands a card number to the tokenizer, so that the application sees a token", async () => {
@@ -214,7 +220,7 @@ describe("HAProxy in front of the tokenizer", function () {
   it("tells the application the client's true address, whatever the client says", async () => {
     const said = { "x-forwarded-for": "192.0.2.1", "x-forwarded-host": "evil.example", "x-request-id": card };
     assert.equal((await pay(card, { headers: said })).status, 200);
-    const { headers } = application.got.at(-1) ?? { headers: {} as Got["headers"] };
+    const { headers } = application.got.at(-1) ?? ({ headers: {} } as Got);
     assert.doesNotMatch(String(headers["x-forwarded-for"]), /192\.0\.2\.1/);
     assert.doesNotMatch(String(headers["x-forwarded-host"]), /evil/);
     assert.doesNotMatch(String(headers["x-request-id"]), new RegExp(card));
@@ -222,7 +228,7 @@ describe("HAProxy in front of the tokenizer", function () {
 
   it("writes a line a request, with no query, body, header or card number in it", async () => {
     const marks = ["in-the-query", "in-the-header", "in-the-agent", "in-the-body", "in-the-referer"];
-    const encoded = [...card].map((digit) => `%3${digit}`).join("");
+    const encoded = card.replaceAll(/\d/g, "%3$&");
     const twice = encoded.replaceAll("%", "%25");
     for (const path of [`/c/${card}`, "/c/4111-1111-1111-1111/x", `/c/${encoded}`, `/c/${twice}`, "/plain/path"]) {
       await ask({

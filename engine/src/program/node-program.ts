@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DeploymentError } from "../deploy/errors.ts";
 import type { RunningProgram } from "../deploy/deployment.ts";
+import { endWithThisProcess } from "./watcher.ts";
 
 /** The exit status of a program that has logged its error itself. */
 const loggedErrorStatus = 32;
@@ -95,13 +96,14 @@ export function startNodeProgram(options: ProgramOptions, gate: ShutdownGate): R
       detached: true,
     },
   );
+  const endWatch = endWithThisProcess(child);
   createInterface({ input: child.stdout }).on("line", (line) => {
     options.print(line, "stdout");
   });
   createInterface({ input: child.stderr }).on("line", (line) => {
     options.print(line, "stderr");
   });
-  const exited = exitOf(child);
+  const exited = exitOf(child).finally(endWatch);
   const ended = exited.then((failure) => {
     if (failure !== undefined) throw failure;
   });

@@ -31,7 +31,7 @@ export const tenantSchema = {
   ingressUrl: z.string(),
   /** The management API; empty while the tokenizer isn't provisioned. */
   managementUrl: z.string(),
-  /** Where the application sends its payments, host:port; empty while the proxies aren't provisioned. */
+  /** Where the application sends its payments by CONNECT, host:port; empty while the proxies aren't provisioned. */
   egressAddress: z.string(),
   /** What the application trusts on that way, and only there, PEM; empty while the proxies aren't provisioned. */
   egressCaBundle: z.string(),

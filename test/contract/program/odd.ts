@@ -64,6 +64,19 @@ export const oddScenarios: readonly Scenario[] = [
     ],
   },
   {
+    name: "endless",
+    about: "a program that hears nothing any more, as one does that has lost its engine",
+    steps: [
+      step({
+        command: "up",
+        program: () => {
+          process.stdout.write("endless\n");
+          for (;;);
+        },
+      }),
+    ],
+  },
+  {
     name: "slow",
     about: "resources that take their time, one after the other",
     steps: [

@@ -93,13 +93,13 @@ const everyPod: readonly PodBreak[] = [
       says: /must be set/,
     })),
   ),
-  ...["readinessProbe", "livenessProbe"].map((probe) => ({
-    rule: "containers-have-probes",
-    path: ["containers", 0, probe],
+  {
+    rule: "pods-have-a-readiness-probe",
+    path: ["containers", 0, "readinessProbe"],
     to: nothing,
     says: /must be set/,
     kinds: /:(Deployment|StatefulSet|DaemonSet|ReplicaSet|ReplicationController)/,
-  })),
+  },
   { rule: "pods-use-an-account-of-their-own", path: ["serviceAccountName"], to: "default", says: /other than default/ },
   { rule: "pods-use-an-account-of-their-own", path: ["serviceAccountName"], to: nothing, says: /other than default/ },
   { rule: "pods-mount-no-token", path: ["automountServiceAccountToken"], to: true, says: /must not be true/ },

@@ -104,7 +104,7 @@ describe("the contract's package", () => {
         error.consumer === "tokenshield-consumer" &&
         error.problems.length === 5 &&
         /^tokenshield-consumer can't read the outputs of lab: /.test(error.message) &&
-        error.problems.some((problem) => problem.startsWith("tenants.acme.caBundle: ")),
+        error.problems.some((problem) => problem.startsWith("tenants.acme.egressCaBundle: ")),
     );
   });
 

@@ -144,12 +144,17 @@ const cases: readonly BadSettings[] = [
     at: ["database", "group"],
     value: { memory: "256Mi" },
     path: "database.group.memory",
-    expected: /384Mi/,
+    expected: /512Mi/,
   },
   {
     title: "a group without an image of MySQL",
     at: ["registry", "references"],
-    value: { vault: "registry.example.com/vault:1", "mysql-agent": "registry.example.com/mysql-agent:1" },
+    value: Object.fromEntries(
+      ["vault", "mysql-agent", "tokenizer", "ingress-proxy", "egress-proxy"].map((name) => [
+        name,
+        `registry.example.com/${name}:1`,
+      ]),
+    ),
     path: "registry.references.mysql",
     expected: /image/,
   },

@@ -82,6 +82,18 @@ export class VaultClient {
     }
   }
 
+  /** @returns the `data` of a list; an empty object where there is nothing to list. @throws VaultError */
+  async list(path: string): Promise<JsonMap> {
+    try {
+      return dataOf(await this.request("LIST", path));
+    } catch (error) {
+      if (error instanceof VaultError && error.status === 404) {
+        return {};
+      }
+      throw error;
+    }
+  }
+
   /** Deletes what is at a path; nothing there is no error. */
   async remove(path: string): Promise<void> {
     try {

@@ -19,6 +19,7 @@ import type { Fields } from "./fields.ts";
 
 /** What an operation of a type gets. */
 export interface Operation {
+  readonly urn: string;
   /** In the resource's namespace. */
   readonly vault: VaultClient;
   /** Inputs in the clear, without those that only the state has. */
@@ -66,9 +67,9 @@ export interface VaultTypeOptions {
   delete(vault: VaultClient, id: string, state: JsonMap): Promise<void>;
   /**
    * Looks for what a create that was cut off left, for types whose create can't be done twice.
-   * @returns the id, or undefined if the create is to be done
+   * @returns what the create would have told, or undefined if the create is to be done
    */
-  find?(operation: Operation): Promise<string | undefined>;
+  find?(operation: Operation): Promise<{ readonly id: string; readonly outputs?: JsonMap } | undefined>;
   /** Inputs that the id tells, for an import. */
   imported?(id: string): JsonMap;
 }
@@ -79,9 +80,9 @@ export function vaultType(options: VaultTypeOptions, vault: () => Promise<VaultC
     const namespace = inputs["namespace"];
     return (await vault()).inNamespace(typeof namespace === "string" ? namespace : "");
   };
-  const found = async (inputs: PropertyMap): Promise<string | undefined> => {
+  const found = async (urn: string, inputs: PropertyMap): ReturnType<NonNullable<VaultTypeOptions["find"]>> => {
     const plain = toJson(clean(inputs));
-    return options.find?.({ vault: await client(plain), inputs: plain });
+    return options.find?.({ urn, vault: await client(plain), inputs: plain });
   };
   return {
     check({ news, olds, name, randomSeed, autonaming }) {
@@ -119,18 +120,18 @@ export function vaultType(options: VaultTypeOptions, vault: () => Promise<VaultC
       });
     },
 
-    async create({ inputs, preview }) {
+    async create({ urn, inputs, preview }) {
       if (preview) {
         return { id: "", properties: planned(inputs, options) };
       }
       const plain = toJson(clean(inputs));
-      const operation = { vault: await client(plain), inputs: plain };
+      const operation = { urn, vault: await client(plain), inputs: plain };
       const { id, outputs = {} } = await options.create(operation);
       const seen = await options.read(operation.vault, id, { ...plain, ...outputs });
       return { id, properties: outputsOf(id, inputs, { ...outputs, ...seen?.outputs }, options) };
     },
 
-    async update({ id, inputs, olds, oldInputs, preview }) {
+    async update({ urn, id, inputs, olds, oldInputs, preview }) {
       if (preview) {
         return { ...olds, ...planned(inputs, options) };
       }
@@ -139,7 +140,7 @@ export function vaultType(options: VaultTypeOptions, vault: () => Promise<VaultC
       const names = new Set([...Object.keys(plain), ...Object.keys(old)]);
       const changed = [...names].filter((name) => !same(plain[name], old[name]));
       const dropped = Object.keys(old).filter((name) => plain[name] === undefined);
-      const operation = { vault: await client(plain), inputs: plain, id, old, state, changed, dropped };
+      const operation = { urn, vault: await client(plain), inputs: plain, id, old, state, changed, dropped };
       const next = (await options.update?.(operation))?.id ?? id;
       const kept = Object.fromEntries(
         (options.computed ?? []).flatMap((key) => (state[key] === undefined ? [] : [[key, state[key]]])),
@@ -148,14 +149,15 @@ export function vaultType(options: VaultTypeOptions, vault: () => Promise<VaultC
       return outputsOf(next, inputs, { ...kept, ...seen?.outputs }, options);
     },
 
-    async read({ id: asked, properties, inputs }) {
-      const id = asked === "" ? await found(inputs) : asked;
-      if (id === undefined) {
+    async read({ urn, id: asked, properties, inputs }) {
+      const existing = asked === "" ? await found(urn, inputs) : { id: asked };
+      if (existing === undefined) {
         return undefined;
       }
+      const { id, outputs = {} } = existing;
       const isImport = Object.keys(inputs).length === 0;
       const given = isImport ? fromJson(options.imported?.(id) ?? {}) : inputs;
-      const state = { ...toJson(clean(properties)), ...toJson(clean(given)) };
+      const state = { ...toJson(clean(properties)), ...toJson(clean(given)), ...outputs };
       const seen = await options.read(await client(state), id, state);
       if (seen === undefined) {
         return undefined;

@@ -27,8 +27,9 @@ export const cardTrafficIsEncrypted = resourceRule({
         ) {
           report(content, "must use ssl on every bind line");
         }
-        if (/^(http|https)_port\b/.test(line) && !/^https_port\b/.test(line) && /squid/.test(name)) {
-          report(content, "must use https_port");
+        // With ssl-bump TLS begins inside of the CONNECT, and the port takes nothing else.
+        if (/squid/.test(name) && /^http_port\b/.test(line) && !/\bssl-bump\b/.test(line)) {
+          report(content, "must use https_port, or ssl-bump for TLS inside of CONNECT");
         }
         if (/"(address|vault_addr)"\s*:\s*"http:\/\//i.test(line)) report(content, "must use an https address");
       }

@@ -79,7 +79,7 @@ export const secretV2: VaultTypeOptions = {
     const id = `${textOf(inputs, "mount")}/data/${textOf(inputs, "name")}`;
     const live = (await vault.read(id))?.["data"];
     const wanted = parseData(textOf(inputs, "dataJson", textOf(inputs, "dataJsonWo")));
-    return isJsonMap(live) && sameValue(fromJson(live), fromJson(wanted)) ? id : undefined;
+    return isJsonMap(live) && sameValue(fromJson(live), fromJson(wanted)) ? { id } : undefined;
   },
   delete: (vault, id, state) =>
     vault.remove(state["deleteAllVersions"] === true ? id.replace("/data/", "/metadata/") : id),

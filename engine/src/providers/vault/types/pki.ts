@@ -1,8 +1,10 @@
+import { X509Certificate } from "node:crypto";
 import type { Json, JsonMap } from "../../protocol/value.ts";
 import type { VaultClient } from "../client.ts";
 import { bodyOf, fields } from "../fields.ts";
 import type { Fields } from "../fields.ts";
 import type { VaultTypeOptions } from "../vault-type.ts";
+import { generate, idOfNamed, ownName } from "./pki-names.ts";
 import { renamed, textOf } from "./text.ts";
 
 const once = { replaces: true, unread: true } as const;
@@ -41,14 +43,30 @@ export const rootCert: VaultTypeOptions = {
   paths: ["backend"],
   computed: ["certificate", "issuerId", "issuingCa", "keyId", "serialNumber"],
   schemaVersion: 1,
-  async create({ vault, inputs }) {
-    const id = `${textOf(inputs, "backend")}/root/generate/${textOf(inputs, "type")}`;
-    const answer = await vault.write(id, certificateBody(rootFields, inputs));
+  async create(operation) {
+    const { vault, inputs } = operation;
+    const id = rootId(inputs);
+    const name = ["issuer_name", ownName(operation)] as const;
+    const answer = await generate(vault, id, certificateBody(rootFields, inputs), name);
     const names = { certificate: "certificate", issuing_ca: "issuingCa", serial_number: "serialNumber" };
     return {
       id,
       outputs: { ...renamed(answer, names), ...renamed(answer, { issuer_id: "issuerId", key_id: "keyId" }) },
     };
+  },
+  async find(operation) {
+    const { vault, inputs } = operation;
+    const mount = textOf(inputs, "backend");
+    const name = textOf(inputs, "issuerName", ownName(operation));
+    const issuer = await idOfNamed(vault, mount, ["issuers", "issuer_name", name]);
+    const live = issuer === undefined ? undefined : await vault.read(`${mount}/issuer/${issuer}`);
+    if (live === undefined) {
+      return undefined;
+    }
+    const certificate = textOf(live, "certificate").trimEnd();
+    const serial = new X509Certificate(certificate).serialNumber.toLowerCase().replaceAll(/..(?!$)/g, "$&:");
+    const told = renamed(live, { issuer_id: "issuerId", key_id: "keyId" });
+    return { id: rootId(inputs), outputs: { ...told, certificate, issuingCa: certificate, serialNumber: serial } };
   },
   async read(vault, _id, state) {
     const issuer = textOf(state, "issuerId");
@@ -57,6 +75,10 @@ export const rootCert: VaultTypeOptions = {
   },
   delete: deleteIssuer,
 };
+
+function rootId(inputs: JsonMap): string {
+  return `${textOf(inputs, "backend")}/root/generate/${textOf(inputs, "type")}`;
+}
 
 /** Removes what the root made, and no other issuer of the mount. */
 async function deleteIssuer(vault: VaultClient, _id: string, state: JsonMap): Promise<void> {
@@ -84,11 +106,33 @@ export const intermediateCertRequest: VaultTypeOptions = {
   paths: ["backend"],
   computed: ["csr", "keyId", "privateKey", "privateKeyType"],
   secrets: ["privateKey"],
-  async create({ vault, inputs }) {
-    const id = `${textOf(inputs, "backend")}/intermediate/generate/${textOf(inputs, "type")}`;
-    const answer = await vault.write(id, certificateBody(requestFields, inputs));
-    const names = { csr: "csr", key_id: "keyId", private_key: "privateKey", private_key_type: "privateKeyType" };
-    return { id, outputs: renamed(answer, names) };
+  async create(operation) {
+    const { vault, inputs } = operation;
+    const id = requestId(inputs);
+    const body = certificateBody(requestFields, inputs);
+    // A key that exists has its name already.
+    const answer = await (textOf(inputs, "type") === "existing"
+      ? vault.write(id, body)
+      : generate(vault, id, body, ["key_name", ownName(operation)]));
+    return { id, outputs: requested(answer) };
+  },
+  // The request itself is lost with its answer; the key that was made signs another.
+  async find(operation) {
+    const { vault, inputs } = operation;
+    const mount = textOf(inputs, "backend");
+    const name = textOf(inputs, "keyName", ownName(operation));
+    const key =
+      textOf(inputs, "type") === "internal" ? await idOfNamed(vault, mount, ["keys", "key_name", name]) : undefined;
+    if (key === undefined) {
+      return undefined;
+    }
+    const ofKey = ["key_type", "key_bits", "key_name"];
+    const body = Object.entries(certificateBody(requestFields, inputs)).filter(([field]) => !ofKey.includes(field));
+    const answer = await vault.write(`${mount}/intermediate/generate/existing`, {
+      ...Object.fromEntries(body),
+      key_ref: key,
+    });
+    return { id: requestId(inputs), outputs: requested(answer) };
   },
   async read(vault, _id, state) {
     const key = textOf(state, "keyId");
@@ -98,6 +142,15 @@ export const intermediateCertRequest: VaultTypeOptions = {
   // The key goes with its mount: an issuer may use it by now.
   delete: () => Promise.resolve(),
 };
+
+function requestId(inputs: JsonMap): string {
+  return `${textOf(inputs, "backend")}/intermediate/generate/${textOf(inputs, "type")}`;
+}
+
+function requested(answer: JsonMap): JsonMap {
+  const names = { csr: "csr", key_id: "keyId", private_key: "privateKey", private_key_type: "privateKeyType" };
+  return renamed(answer, names);
+}
 
 const signFields: Fields = {
   ...backend,

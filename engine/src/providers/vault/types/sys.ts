@@ -98,13 +98,13 @@ async function findMounted(
   what: string,
   path: string,
   inputs: JsonMap,
-): Promise<string | undefined> {
+): Promise<{ readonly id: string } | undefined> {
   const live = await mounted(vault, `${what}/${path}`);
   const isSame =
     live !== undefined &&
     live["type"] === inputs["type"] &&
     textOf(live, "description") === textOf(inputs, "description");
-  return isSame ? path : undefined;
+  return isSame ? { id: path } : undefined;
 }
 
 /** Moves a mount whose path changed, and waits for it. @param prefix `auth/` for auth methods. @returns the path */
@@ -181,7 +181,7 @@ export const audit: VaultTypeOptions = {
   async find({ vault, inputs }) {
     const path = textOf(inputs, "path", textOf(inputs, "type"));
     const device = ((await vault.read("sys/audit")) ?? {})[`${path}/`];
-    return isJsonMap(device) && device["type"] === inputs["type"] ? path : undefined;
+    return isJsonMap(device) && device["type"] === inputs["type"] ? { id: path } : undefined;
   },
   delete: (vault, id) => vault.remove(`sys/audit/${id}`),
   imported: (id) => ({ path: id }),

@@ -1,0 +1,85 @@
+import assert from "node:assert/strict";
+import { join } from "node:path";
+import { agentConfig } from "../../../bin/components/certificates/agent-config.js";
+import { bumpFile } from "../../../bin/components/certificates/bump.js";
+import type { BumpArgs } from "../../../bin/components/vault/bump.js";
+import { policyRules, policyText } from "../../../bin/components/vault/policy.js";
+import type { Platform } from "../../../services/tokenizer/test/lab/platform.ts";
+import { ChrootProcess, runInChroot } from "./chroot.ts";
+import { eventually } from "./lab.ts";
+import { imageRoot, type PodFolder } from "./proxy-processes.ts";
+
+/** The mount of the tenant's egress authority. */
+export const egressMount = "tokenshield-lab-egress-acme";
+
+/** Makes the egress authority in Vault, and a token with the egress proxy's rights. */
+export async function makeEgressAuthority(
+  platform: Platform,
+  bump: BumpArgs,
+): Promise<{ readonly certificate: string; readonly token: string }> {
+  await platform.vaultAsRoot("POST", `sys/mounts/${egressMount}`, { type: "pki", config: { max_lease_ttl: "8760h" } });
+  const root = (await platform.vaultAsRoot("POST", `${egressMount}/root/generate/internal`, {
+    common_name: "TokenShield lab acme egress",
+    key_type: "ec",
+    key_bits: 256,
+    max_path_length: 1,
+    exclude_cn_from_sans: true,
+    ttl: "8760h",
+  })) as { data: { certificate: string } };
+  const nothing = { groupsOf: () => [], groups: [], classes: [] };
+  const rules = policyRules("outbound", { environment: "lab", tenant: "acme", ...nothing, bump });
+  await platform.vaultAsRoot("PUT", "sys/policies/acl/outbound", { policy: policyText(rules) });
+  const made = (await platform.vaultAsRoot("POST", "auth/token/create", {
+    policies: ["outbound"],
+    no_default_policy: true,
+    period: "1h",
+  })) as { auth: { client_token: string } };
+  return { certificate: root.data.certificate, token: made.auth.client_token };
+}
+
+/** Makes a pod's own authority as its containers do: the key, then the agent that has it signed and goes on to run. */
+export async function certifyPod(
+  platform: Platform,
+  pod: PodFolder,
+  bump: BumpArgs,
+  token: string,
+): Promise<ChrootProcess> {
+  const request = await runInChroot({
+    root: await imageRoot("egress-proxy"),
+    mounts: pod.mounts("bump"),
+    command: ["/usr/local/bin/make-request", bump.commonName],
+    log: join(pod.path, "request"),
+  });
+  assert.equal(request.status, 0, request.printed);
+  const config = JSON.parse(
+    agentConfig({
+      vaultAddress: platform.vault.address,
+      ownAuthorities: "public",
+      authMount: "kubernetes",
+      role: "outbound",
+      issuer: "unused",
+      certificateRole: "outbound",
+      names: ["outbound.test"],
+      leafMinutes: 60,
+      files: [bumpFile(egressMount, bump)],
+    }),
+  ) as { auto_auth: { method: object[] }; template: object[] };
+  // The pod's other certificate comes from the test, and a login by the pod's account needs a cluster.
+  config.auto_auth.method = [{ type: "token_file", config: { token_file_path: "/agent/token" } }];
+  config.template = config.template.slice(1);
+  pod.write("agent", "token", token);
+  pod.write("agent", "agent.json", JSON.stringify(config));
+  const agent = new ChrootProcess({
+    root: await imageRoot("vault"),
+    mounts: { "/agent": pod.volume("agent"), "/bump": pod.volume("bump"), "/dev": "/dev" },
+    command: ["/bin/vault", "agent", "-config=/agent/agent.json"],
+    log: join(pod.path, "agent.log"),
+  });
+  const bundle = await eventually(
+    () => Promise.resolve(pod.read("bump", "tls.pem")),
+    (text) => text !== "",
+    20_000,
+  );
+  assert.match(bundle, /PRIVATE KEY[^]*BEGIN CERTIFICATE/, agent.printed);
+  return agent;
+}
