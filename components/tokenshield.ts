@@ -96,8 +96,14 @@ export class TokenShield extends pulumi.ComponentResource {
     this.namespace = new Namespace(
       prefix,
       { metadata: { name, labels: { ...labelsOf(this.labels()), ...restrictedNamespace } } },
-      // It holds the volumes of the cards.
-      { parent: this, ...guarded(guard), deleteBeforeReplace: true },
+      // It holds the volumes of the cards. Its pods go with it, and their volumes are unmounted by the driver: it stays
+      // until they are gone.
+      {
+        parent: this,
+        ...guarded(guard),
+        deleteBeforeReplace: true,
+        dependsOn: args.addons.needed("secretsStoreCsiDriver", "vaultCsiProvider"),
+      },
     );
     this.isolation = new Isolation(
       `${prefix}-network`,

@@ -20,7 +20,7 @@ import {
 } from "./database";
 import { dataClaim, memberPod, type SecretsVolume, type ServerResources } from "./member-pod";
 import { groupName, memberList } from "./members";
-import { serverConfig, serverScript } from "./server-config";
+import { leastMemory, serverConfig, serverScript } from "./server-config";
 
 /** Arguments of `MySqlGroup`. */
 export interface MySqlGroupArgs {
@@ -40,7 +40,7 @@ export interface MySqlGroupArgs {
   readonly certificate: CertificatePod;
   /** Secrets of the members. */
   readonly secrets: SecretsVolume;
-  /** CPU and memory of a server; memory at least 384Mi. */
+  /** CPU and memory of a server; memory at least 512Mi. */
   readonly resources: ServerResources;
   /** Size of a member's volume. A change counts for members that are made later. */
   readonly size: string;
@@ -252,8 +252,8 @@ function* problems({
   yield* badName("tenant", tenant, 30);
   yield* badName("namespace", namespace);
   if (![1, 3, 5].includes(members)) yield { propertyPath: "members", reason: `expected 1, 3 or 5, given ${members}` };
-  if (bytes(resources.memory) < 384 * 2 ** 20) {
-    yield { propertyPath: "resources.memory", reason: `expected at least 384Mi, given ${resources.memory}` };
+  if (bytes(resources.memory) < leastMemory) {
+    yield { propertyPath: "resources.memory", reason: `expected at least 512Mi, given ${resources.memory}` };
   }
   if (bytes(size) < 2 ** 30) yield { propertyPath: "size", reason: `expected at least 1Gi, given ${size}` };
 }

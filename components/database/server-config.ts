@@ -26,15 +26,19 @@ export interface ServerSizes {
   readonly connections: number;
 }
 
+/** The least memory of a server, in bytes. */
+export const leastMemory = 512 * MiB;
+
 /**
  * Sizes a server by the memory limit of its container. What neither buffer pool nor message cache take is for the
- * server itself (about 200 MiB with these settings) and its connections.
- * @param limit bytes, at least 384 MiB
+ * server itself (170 MiB with the settings of a small one), Group Replication (75 MiB before the first message), the
+ * appliers (8 MiB each) and connections: 300 MiB in all. Measured, 9.7.4.
+ * @param limit bytes, at least `leastMemory`
  */
 export function serverSizes(limit: number): ServerSizes {
   const between = (low: number, value: number, high: number): number => Math.min(high, Math.max(low, value));
   const messageCache = between(128 * MiB, Math.floor(limit / 8), 1024 * MiB);
-  const rest = limit - messageCache - 200 * MiB;
+  const rest = limit - messageCache - 300 * MiB;
   const chunk = 8 * MiB;
   return {
     bufferPool: Math.max(48 * MiB, Math.floor((rest * 0.7) / chunk) * chunk),
@@ -110,7 +114,7 @@ export function serverConfig(limit: number): string {
     "performance-schema-max-table-instances": 400,
     "performance-schema-max-digest-length": 256,
     "performance-schema-digests-size": 100,
-    ...(limit < 1024 * MiB ? spared : {}),
+    ...(limit < 1024 * MiB ? { "replica-parallel-workers": 2, "key-buffer-size": 65_536, ...spared } : {}),
   };
   const lines = Object.entries(settings).map(([name, value]) => `${name} = ${value}`);
   return ["[mysqld]", ...lines, "plugin-load-add = mysql_clone.so", ""].join("\n");
@@ -163,10 +167,11 @@ done
 
 /**
  * What is run before a server's container is stopped: asks the agent to leave the group, so that a primary hands over
- * first, and waits until it has.
+ * first, and waits until it has, or until there is no server.
  * @param seconds longest wait
  */
 export function leaveScript(seconds: number): string {
-  const { leave } = serverPaths;
-  return `: > ${leave}/leave; i=0; while [ ! -e ${leave}/left ] && [ "$i" -lt ${seconds * 5} ]; do sleep 0.2; i=$((i + 1)); done`;
+  const { leave, run } = serverPaths;
+  const waits = `[ ! -e ${leave}/left ] && [ "$i" -lt ${seconds * 5} ] && kill -0 "$(cat ${run}/mysqld.pid)"`;
+  return `: > ${leave}/leave; i=0; while ${waits}; do sleep 0.2; i=$((i + 1)); done`;
 }

@@ -61,8 +61,8 @@ export interface VaultLogin {
   readonly transitKey: pulumi.Input<string>;
 }
 
-/** Connections of all tokenizer pods together: MySQL allows 151 by default, and others log in too. */
-const databaseConnections = 120;
+/** Connections of all tokenizer pods together. The smallest server of the group allows 120, and others log in too. */
+const databaseConnections = 90;
 const mostConnections = 25;
 
 /** Connections of one pod. */

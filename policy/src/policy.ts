@@ -70,7 +70,15 @@ function resourcePolicy(rule: ResourceRule, context: PackContext): ResourceValid
   if (remediate === undefined) return policy;
   return {
     ...policy,
-    remediateResource: (args) => (rule.types.includes(args.type) ? remediate(args.props) : undefined),
+    remediateResource: (args) => {
+      if (!rule.types.includes(args.type)) return undefined;
+      const { type, urn, name } = args;
+      const resource: Resource = { type, urn, name, props: raw(args.props), ...ofOptions(args), dependencies: [] };
+      // What is exempt stays as it is, too.
+      const found = checkResource(rule, resource, configuredBy(context, rule, args.getConfig()));
+      const wrong = found.some(({ kind, exemption }) => kind === "violation" && exemption === undefined);
+      return wrong ? remediate(args.props) : undefined;
+    },
   };
 }
 

@@ -23,7 +23,8 @@ function template(name: string, script: string, more: PropertyMap = {}): Propert
       containers: [
         {
           ...{ name: "main", image: image("busybox"), imagePullPolicy: "Never", command: ["/bin/sh", "-c", script] },
-          ...{ resources: { limits: { cpu: "1000m", memory: "32Mi" } } },
+          // A limit alone would be the request too, and a small node has no room for two such Pods.
+          resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { cpu: "1000m", memory: "32Mi" } },
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
         },
       ],
@@ -132,7 +133,7 @@ describe("readiness on a real node", function () {
     const volumes = { volumes: [{ name: "v", secret: { secretName: "absent" } }] };
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { namespace, name: "stuck" } };
     const { spec = null } = template("stuck", "true", volumes);
-    const why = await reasons("core/v1:Pod", "stuck", { ...pod, spec }, 10);
+    const why = await reasons("core/v1:Pod", "stuck", { ...pod, spec }, 15);
     assert.match(why, /\[FailedMount\].*secret "absent" not found/);
   });
 });

@@ -54,8 +54,8 @@ export async function plan(root: string, stack: StackName): Promise<Plan> {
 }
 
 /**
- * The stack's settings without what only its own engine can open (the secrets provider: there is no state here), and,
- * for a lab that isn't up, with stand-ins of the files that a lab writes.
+ * The stack's settings without what only its own engine can open (the secrets provider: there is no state here), and
+ * with stand-ins of the files that they name and that aren't here.
  */
 function offlineSettings(root: string, stack: StackName, folder: string): string {
   let text = readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8");
@@ -65,11 +65,14 @@ function offlineSettings(root: string, stack: StackName, folder: string): string
       .flatMap((place) => readdirSync(join(root, place)))
       .map((name) => [name, `lab.tokenshield.internal/${name}:0123456789abcdef`]),
   );
-  const standIns = { "images.json": JSON.stringify(images), "ca.crt": "the lab's authority\n", kubeconfig: "" };
-  for (const [name, content] of Object.entries(standIns)) {
-    if (existsSync(join(root, ".lab", name))) continue;
-    writeFileSync(join(folder, name), content);
-    text = text.replaceAll(`.lab/${name}`, join(folder, name));
+  // Files that the settings name and that aren't here: what a lab writes, and authorities that whoever deploys puts there.
+  for (const [, key = "", path = ""] of text.matchAll(
+    /^\s*(referencesFile|kubeconfig|\w*[cC]aFile):\s*"?([^\s"#]+)/gm,
+  )) {
+    if (existsSync(join(root, path))) continue;
+    const standIn = join(folder, path.replaceAll("/", "-"));
+    writeFileSync(standIn, key === "referencesFile" ? JSON.stringify(images) : "an authority\n");
+    text = text.replaceAll(path, standIn);
   }
   const file = join(folder, `Pulumi.${stack}.yaml`);
   writeFileSync(file, text);

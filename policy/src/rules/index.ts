@@ -60,7 +60,7 @@ import { containersAreUnprivileged } from "./pods/containers-are-unprivileged.ts
 import { containersCannotEscalate } from "./pods/containers-cannot-escalate.ts";
 import { containersDropCapabilities } from "./pods/containers-drop-capabilities.ts";
 import { containersHaveLimits } from "./pods/containers-have-limits.ts";
-import { containersHaveProbes } from "./pods/containers-have-probes.ts";
+import { podsHaveAReadinessProbe } from "./pods/pods-have-a-readiness-probe.ts";
 import { debuggingIsOff } from "./pods/debugging-is-off.ts";
 import { imagesAreNamedByDigest } from "./pods/images-are-named-by-digest.ts";
 import { imagesArePinned } from "./pods/images-are-pinned.ts";
@@ -152,7 +152,7 @@ export const rules: readonly Rule[] = [
   containersCannotEscalate,
   containersDropCapabilities,
   containersHaveLimits,
-  containersHaveProbes,
+  podsHaveAReadinessProbe,
   debuggingIsOff,
   imagesAreNamedByDigest,
   imagesArePinned,

@@ -7,6 +7,9 @@ import statuspb from "@pulumi/pulumi/proto/status_pb.js";
 import { decodeProperties, encodeProperties } from "../../../engine/src/providers/protocol/struct.ts";
 import type { PropertyMap } from "../../../engine/src/providers/protocol/value.ts";
 
+/** Seconds after which an update or a deletion that waits says what it waits for; a test would hang on it. */
+const patience = 60;
+
 /** A resource as an engine keeps it. */
 export interface Resource {
   readonly urn: string;
@@ -84,6 +87,7 @@ export class ProviderClient {
     request.setOldInputs(encodeProperties(resource.inputs));
     request.setNews(checked.getInputs());
     request.setIgnorechangesList([...ignoreChanges]);
+    request.setTimeout(patience);
     const response = await this.#call<pb.UpdateResponse>("update", request);
     const inputs = decodeProperties(checked.getInputs());
     return { ...resource, inputs, properties: decodeProperties(response.getProperties()) };
@@ -118,6 +122,7 @@ export class ProviderClient {
     request.setId(resource.id);
     request.setProperties(encodeProperties(resource.properties));
     request.setOldInputs(encodeProperties(resource.inputs));
+    request.setTimeout(patience);
     await this.#call("delete", request);
   }
 

@@ -30,7 +30,7 @@ export const configCases: readonly ConfigCase[] = [
   ...pair("certificate-roles-are-narrow", "hours", 24, 1),
   ...pair("buckets-are-write-once", "days", 365, 730),
   ...pair("logs-are-kept", "days", 365, 730),
-  ...pair("generated-values-are-strong", "length", 40, 64),
+  ...pair("generated-values-are-strong", "length", 32, 64),
   ...pair("controls-raise-alerts", "controls", ["audit"], ["audit", "time-sync"]),
   { rule: "state-is-kept-by-a-key-service", key: "passphrase", value: true, sound: true, change: passphrase },
   { rule: "state-is-kept-by-a-key-service", key: "passphrase", value: false, sound: false, change: passphrase },

@@ -94,7 +94,7 @@ const everyPod: readonly PodBreak[] = [
     })),
   ),
   {
-    rule: "containers-have-probes",
+    rule: "pods-have-a-readiness-probe",
     path: ["containers", 0, "readinessProbe"],
     to: nothing,
     says: /must be set/,

@@ -206,7 +206,7 @@ describe("Tokenizer", () => {
   it("shares the database's connections among the most pods that there may be", async () => {
     const spec = specOf({ replicas: 3, autoscaling: { enabled: true, maxReplicas: 10 } });
     assert.equal(settingsIn(await graphOf({ spec })).DB_POOL_SIZE, poolSize(11));
-    for (const pods of [1, 2, 5, 11, 40]) assert.ok(pods * poolSize(pods) <= 120, `${pods} pods`);
+    for (const pods of [1, 2, 5, 11, 40]) assert.ok(pods * poolSize(pods) <= 90, `${pods} pods`);
   });
 
   it("keeps room in memory: heap and held bodies are less than the limit", async () => {

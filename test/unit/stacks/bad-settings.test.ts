@@ -144,7 +144,7 @@ const cases: readonly BadSettings[] = [
     at: ["database", "group"],
     value: { memory: "256Mi" },
     path: "database.group.memory",
-    expected: /384Mi/,
+    expected: /512Mi/,
   },
   {
     title: "a group without an image of MySQL",

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -69,16 +70,27 @@ function skip(context: Mocha.Context, reason: string): never {
   return context.skip();
 }
 
-/** A port of 127.0.0.1 that nothing listened on just now. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
+/** Below the range that the kernel takes ports of outgoing connections from (32768 to 60999). */
+const portRange = { first: 20_000, count: 12_000 };
+
+/** A port of 127.0.0.1 that nothing listened on just now, and that no connection takes before a server does. */
+export async function freePort(): Promise<number> {
+  for (let attempt = 0; attempt < 50; attempt += 1) {
+    const port = portRange.first + randomInt(portRange.count);
+    if (await isFree(port)) return port;
+  }
+  throw new Error("no free port after 50 tries");
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
     const probe = createServer();
-    probe.once("error", reject);
-    probe.listen(0, "127.0.0.1", () => {
-      const address = probe.address();
+    probe.once("error", () => {
+      resolve(false);
+    });
+    probe.listen(port, "127.0.0.1", () => {
       probe.close(() => {
-        if (address !== null && typeof address === "object") resolve(address.port);
-        else reject(new Error("no port"));
+        resolve(true);
       });
     });
   });

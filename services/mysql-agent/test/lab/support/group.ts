@@ -251,11 +251,19 @@ export class TestGroup {
     return { MYSQL_MEMBERS: members.join(), MYSQL_TLS_CA: join(this.folder, "tls/ca.crt") };
   }
 
-  /** Renews the servers' certificate, as an agent beside each would. @returns its end, as MySQL prints it */
-  renewCertificates(): string {
+  /**
+   * Renews the servers' certificate, as an agent beside each would.
+   *
+   * @param order the members, each a few rounds of the agents after the one before
+   * @returns its end, as MySQL prints it
+   */
+  async renewCertificates(order: readonly GroupMember[]): Promise<string> {
     const tls = join(this.folder, "tls");
     renewCertificate(tls);
-    for (const { name } of this.members) cpSync(tls, join(this.folder, name, "tls"), { recursive: true });
+    for (const { name } of order) {
+      cpSync(tls, join(this.folder, name, "tls"), { recursive: true });
+      await new Promise((resolve) => setTimeout(resolve, 3_000));
+    }
     return readCertificate(join(tls, "tls.crt")).until;
   }
 
