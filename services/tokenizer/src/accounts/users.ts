@@ -70,6 +70,9 @@ export const userColumns =
 /** Name of the built-in account. */
 export const builtInName = "admin";
 
+/** Length from which on a password counts as a generated one; 32 letters and digits are 190 bits. */
+const generatedLength = 32;
+
 export function userOf(row: Row): User {
   const role = roles.find((name) => name === row["role"]);
   if (role === undefined) throw new TypeError("a user has an unknown role");
@@ -276,7 +279,9 @@ export class Users {
   async ensureBuiltIn(password: string | undefined): Promise<void> {
     const [row] = await this.#database.query("SELECT user_id, password_hash FROM users WHERE is_built_in LIMIT 1");
     if (row !== undefined && (text(row, "password_hash") !== "" || password === undefined)) return;
-    const fault = password === undefined ? undefined : passwordFault(password);
+    // One that was generated is long, opens the account once and has to be changed: it needs no special character.
+    const isLong = password !== undefined && password.length >= generatedLength;
+    const fault = password === undefined || isLong ? undefined : passwordFault(password);
     if (fault !== undefined)
       throw new AccountError("invalid", `the built-in admin's password ${fault}`, { field: "admin-password" });
     const hash = password === undefined ? "" : await hashPassword(password);

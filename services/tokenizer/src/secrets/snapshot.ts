@@ -5,6 +5,9 @@ import { join } from "node:path";
 /** The largest file that is a secret; anything larger is a mistake of the mount. */
 const largest = 1_048_576;
 
+/** What the file of the value before a rotation ends with. */
+const previousSuffix = "-previous";
+
 /** Values by file name. */
 export type Values = ReadonlyMap<string, string>;
 
@@ -54,7 +57,9 @@ async function readValue(path: string): Promise<Read> {
   try {
     const facts = await stat(path);
     if (!facts.isFile()) return { kind: "gone" };
-    // An empty file is one that is being written: no secret is empty.
+    // The value before is empty outside of a grace: a mount has to have every file that it names.
+    if (facts.size === 0 && path.endsWith(previousSuffix)) return { kind: "gone" };
+    // Any other empty file is one that is being written: no secret is empty.
     if (facts.size === 0 || facts.size > largest) return { kind: "unreadable" };
     return { kind: "value", text: (await readFile(path, "utf8")).replace(/\r?\n$/, "") };
   } catch (error) {

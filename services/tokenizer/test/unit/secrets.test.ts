@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SecretBatch } from "../../src/core/ports.ts";
+import { differences, readSnapshot } from "../../src/secrets/snapshot.ts";
 import { criticalFiles, type SecretEvents, SecretVolume, type SecretVolumeOptions } from "../../src/secrets/index.ts";
 import { Records } from "../records.ts";
 
@@ -76,6 +77,23 @@ describe("secrets of the mounted volume", () => {
   afterEach(async () => {
     await Promise.all(volumes.splice(0).map((one) => one.stop("test")));
     rmSync(path, { recursive: true, force: true });
+  });
+
+  it("take an empty value of before for none, and one that becomes empty at the end of a grace for gone", async () => {
+    const path = mkdtempSync(join(tmpdir(), "tokenshield-previous-"));
+    try {
+      writeFileSync(join(path, "db-password"), "new");
+      writeFileSync(join(path, "db-password-previous"), "old");
+      const during = await readSnapshot(path);
+      writeFileSync(join(path, "db-password-previous"), "");
+      const after = await readSnapshot(path);
+      assert.deepEqual([...after.values.keys()], ["db-password"]);
+      assert.deepEqual(after.unreadable, []);
+      const [difference] = differences(during.values, after, Buffer.alloc(32));
+      assert.deepEqual([difference?.name, difference?.kind], ["db-password-previous", "deleted"]);
+    } finally {
+      rmSync(path, { recursive: true });
+    }
   });
 
   it("are read without their last newline, and what begins with a dot is none", async () => {
