@@ -97,7 +97,12 @@ export class EgressProxy extends pulumi.ComponentResource {
           periodSeconds: 5,
           timeoutSeconds: 2,
         },
-        beside: { name: "door", image: args.doorImage, args: ["-db", "-f", `${settingsPath}/${doorFile}`] },
+        // The image's own command names the settings of the other proxy.
+        beside: {
+          name: "door",
+          image: args.doorImage,
+          command: ["/haproxy", "-db", "-f", `${settingsPath}/${doorFile}`],
+        },
         folders: [
           { name: bumpMount.name, path: bumpMount.mountPath, limit: "1Mi" },
           { name: "squid", path: squidRunPath, limit: "32Mi" },

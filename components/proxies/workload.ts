@@ -46,7 +46,11 @@ export interface WorkloadArgs extends ProxyArgs {
   /** What runs before the certificate agent. */
   readonly before?: readonly types.input.core.v1.Container[];
   /** A second proxy in the pod, which sees settings and certificate as well. */
-  readonly beside?: { readonly name: string; readonly image: pulumi.Input<string>; readonly args: readonly string[] };
+  readonly beside?: {
+    readonly name: string;
+    readonly image: pulumi.Input<string>;
+    readonly command: readonly string[];
+  };
 }
 
 /** The objects of a proxy. */
@@ -167,7 +171,7 @@ function podSpec(args: WorkloadArgs, config: ConfigMap): types.input.core.v1.Pod
               ...common,
               name: beside.name,
               image: beside.image,
-              args: [...beside.args],
+              command: [...beside.command],
               ...serving,
               resources: { requests: { cpu: "20m", memory: "64Mi" }, limits: { cpu: "200m", memory: "192Mi" } },
               volumeMounts: shared,

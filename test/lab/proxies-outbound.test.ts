@@ -2,8 +2,6 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { request as httpRequest } from "node:http";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-import { doorConfig } from "../../bin/components/proxies/door-config.js";
-import { squidConfig } from "../../bin/components/proxies/squid-config.js";
 import { type BumpArgs, bumpParameters } from "../../bin/components/vault/bump.js";
 import { type Platform, startPlatform, tenant } from "../../services/tokenizer/test/lab/platform.ts";
 import { freePort, needServers } from "../../services/tokenizer/test/lab/servers.ts";
@@ -20,16 +18,10 @@ import {
   type Tunnel,
 } from "./support/connect-client.ts";
 import { certifyPod, egressMount, makeEgressAuthority } from "./support/egress-authority.ts";
+import { startEgressPod } from "./support/egress-pod.ts";
 import { eventually } from "./support/lab.ts";
 import { newToken } from "./support/new-token.ts";
-import {
-  imageRoot,
-  PodFolder,
-  startHaproxy,
-  startSquid,
-  type TestServer,
-  testServer,
-} from "./support/proxy-processes.ts";
+import { PodFolder, type TestServer, testServer } from "./support/proxy-processes.ts";
 
 const card = "4111111111111111";
 
@@ -117,37 +109,18 @@ describe("Squid on the way to the gateways", function () {
     token = await newToken(tokenizer, card);
     port = await freePort();
     metrics = await freePort();
-    const squidPort = await freePort();
-    const destinations = listed.map(([host, { port: at }]) => ({ host, port: at }));
     pod.certify(issue(authority, "outbound.test"), authority.certificate);
-    pod.write("settings", "gateways.pem", gatewayAuthority.certificate);
-    pod.write(".", "hosts", `127.0.0.1 localhost ${[...gateways.keys()].join(" ")}\n`);
-    pod.write(
-      "settings",
-      "squid.conf",
-      squidConfig({
-        port: squidPort,
-        gateways: destinations,
-        icap: { host: "127.0.0.1", port: tokenizer.ports.icap, name: "localhost" },
-        gatewayAuthorities: "given",
-        maxBodyBytes: 10_485_760,
-        stopSeconds: 3,
-      }),
+    ({ squid, door } = await startEgressPod(pod, {
+      ports: { connect: port, metrics },
+      gateways: listed.map(([host, { port: at }]) => ({ host, port: at })),
+      hosts: [...gateways.keys()],
+      gatewayAuthority: gatewayAuthority.certificate,
+      icap: tokenizer.ports.icap,
+    }));
+    ends.push(
+      () => squid.stop(),
+      () => door.stop(),
     );
-    pod.write(
-      "settings",
-      "door.cfg",
-      doorConfig({
-        ports: { connect: port, metrics, runtime: await freePort(), squid: squidPort },
-        gateways: destinations,
-        maxConnections: 500,
-        stopSeconds: 3,
-      }),
-    );
-    squid = await startSquid(await imageRoot("egress-proxy"), pod, squidPort);
-    ends.push(() => squid.stop());
-    door = await startHaproxy(await imageRoot("ingress-proxy"), pod, port, "door.cfg");
-    ends.push(() => door.stop());
   });
 
   after(async () => {
@@ -213,12 +186,8 @@ describe("Squid on the way to the gateways", function () {
 
   it("refuses every other place with 403, and tells nothing of itself", async () => {
     const { port: at } = gateway("unlisted.test");
-    const targets = [
-      `unlisted.test:${at}`,
-      `good.test:${at}`,
-      `127.0.0.1:${gateway("good.test").port}`,
-      "localhost:22",
-    ];
+    const inside = `127.0.0.1:${gateway("good.test").port}`;
+    const targets = [`unlisted.test:${at}`, `good.test:${at}`, inside, "localhost:22"];
     for (const target of targets) {
       const { status, said } = await tunnel(target);
       assert.equal(status, 403, target);
@@ -364,6 +333,38 @@ describe("Squid on the way to the gateways", function () {
     assert.equal(kept.status, 200, "a connection from before goes on");
     socket.destroy();
     assert.equal((await pay()).status, 200);
+  });
+
+  it("forwards nothing when the tokenizer refuses its certificate: expired, foreign or of another name", async () => {
+    const reads = (): number => squid.printed.split("Processing Configuration File").length;
+    const show = async (certificate: Issued): Promise<void> => {
+      const before = reads();
+      pod.certify(certificate, authority.certificate);
+      assert.ok(
+        (await eventually(
+          () => Promise.resolve(reads()),
+          (now) => now > before,
+          10_000,
+        )) > before,
+      );
+    };
+    const seen = gateway("good.test").got.length;
+    const foreign = issue(makeSigner("foreign"), "outbound.test");
+    for (const bad of [issue(authority, "outbound.test", "expired"), foreign, issue(authority, "inbound.test")]) {
+      await show(bad);
+      assert.notEqual(
+        await pay().then(
+          ({ status }) => status,
+          () => "no connection",
+        ),
+        200,
+      );
+    }
+    assert.equal(gateway("good.test").got.length, seen);
+    await show(issue(authority, "outbound.test"));
+    const works = (answer: Answered | undefined): boolean => answer?.status === 200;
+    const again = await eventually(() => pay().catch(() => undefined), works, 45_000);
+    assert.equal(again?.status, 200);
   });
 
   it("tells its metrics and its health by TLS", async () => {
