@@ -205,7 +205,7 @@ describe("the platform on the lab", function () {
         await kubectl("exec", "certified", "-n", namespace, "-c", "main", "--", "cat", "/certificates/tls.pem"),
       );
     const first = await read();
-    assert.match(first.subject, /CN=tokenizer\./);
+    assert.match(first.subject, /CN=tokenshield-tokenizer\./);
     const second = await eventually(read, ({ serialNumber }) => serialNumber !== first.serialNumber);
     assert.notEqual(second.serialNumber, first.serialNumber);
     assert.ok(second.validFromDate < first.validToDate, "the new one is there before the old one ends");
