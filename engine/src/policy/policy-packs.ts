@@ -107,11 +107,28 @@ async function startPack(
     },
   });
   const analyzer = new analyzerGrpc.AnalyzerClient(plugin.address, credentials.createInsecure(), channelOptions);
+  try {
+    const info = await introduce(analyzer, folder, configFile, context);
+    return { analyzer, info, plugin };
+  } catch (error) {
+    analyzer.close();
+    await plugin.stop();
+    throw error;
+  }
+}
+
+/** Tells a pack of engine, stack and settings, and asks what it is. */
+async function introduce(
+  analyzer: Analyzer,
+  folder: string,
+  configFile: string | undefined,
+  { session, engineAddress, preview }: PolicyContext,
+): Promise<AnalyzerInfo> {
   await optional(
     unary<InstanceType<typeof analyzerProto.AnalyzerHandshakeResponse>>((done) =>
       analyzer.handshake(
         new analyzerProto.AnalyzerHandshakeRequest()
-          .setEngineAddress(context.engineAddress)
+          .setEngineAddress(engineAddress)
           .setRootDirectory(folder)
           .setProgramDirectory(programFolder(session.project)),
         done,
@@ -122,7 +139,7 @@ async function startPack(
     .setStack(session.stack)
     .setProject(session.project.name)
     .setOrganization("organization")
-    .setDryRun(context.preview)
+    .setDryRun(preview)
     .setConfigSecretKeysList(session.settings.filter(({ secret }) => secret).map(({ key }) => key));
   for (const { key, value } of session.settings) stackConfig.getConfigMap().set(key, value);
   await optional(
@@ -136,7 +153,7 @@ async function startPack(
   await unary<Empty.Empty>((done) => analyzer.configure(request, done)).catch((error: unknown) => {
     throw new PolicyPackError(info.getName(), providerError(error).message);
   });
-  return { analyzer, info, plugin };
+  return info;
 }
 
 async function optional(call: Promise<unknown>): Promise<void> {
