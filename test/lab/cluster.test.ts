@@ -97,7 +97,7 @@ describe("the lab's cluster", function () {
   it("resolves the names of services from a pod, by UDP and TCP", async () => {
     const log = await runToEnd(
       "names",
-      "nslookup kubernetes.default.svc.cluster.local && nslookup vault.vault.svc.cluster.local && nc -w 2 -z kube-dns.kube-system.svc.cluster.local 53 && echo tcp-open",
+      "nslookup kubernetes.default.svc.cluster.local && nslookup vault.vault.svc.cluster.local && nc -w 2 kube-dns.kube-system.svc.cluster.local 53 < /dev/null && echo tcp-open",
     );
     assert.match(log, /10\.214\.0\.1\n/);
     assert.match(log, /tcp-open/);
