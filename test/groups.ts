@@ -91,7 +91,7 @@ export function groups(exists: (path: string) => boolean): readonly Group[] {
           files: ["test/lab/**/*.test.ts", "services/*/test/lab/**/*.test.ts"],
           hooks: "./test/lab/support/hooks.ts",
           timeout: 300_000,
-          limit: 3_600_000,
+          limit: 4_800_000,
         },
       ],
     },
