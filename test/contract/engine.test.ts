@@ -58,7 +58,7 @@ describe("the embedded engine", () => {
     assert.deepEqual(JSON.parse(output), { a: "[secret]", b: "first-id-1", c: { nested: "[secret]" } });
     const file = join(workspace.root, "export.json");
     assert.equal((await runStack(workspace, ["export", "--file", file])).exit, 0);
-    assert.doesNotMatch(readFileSync(file, "utf8"), /one/);
+    assert.doesNotMatch(readFileSync(file, "utf8"), /"one"|<one>/);
     assert.equal((await runStack(workspace, ["rm", "--yes"])).exit, 1);
     assert.equal((await runStack(workspace, ["import", "--file", file])).exit, 0);
     const again = await runEmbedded(workspace, ["preview", "--expect-no-changes"], workspace.environment("secrets", 1));

@@ -14,7 +14,7 @@ import { image } from "./support/lab.ts";
 const namespace = "providers-workloads";
 
 /** A pod template that meets the restricted profile and runs a shell command. */
-function template(name: string, script: string, more: PropertyMap = {}): PropertyMap {
+function template(name: string, script: string, more: PropertyMap = {}, ofContainer: PropertyMap = {}): PropertyMap {
   return {
     metadata: { labels: { app: name } },
     spec: {
@@ -26,6 +26,7 @@ function template(name: string, script: string, more: PropertyMap = {}): Propert
           // A limit alone would be the request too, and a small node has no room for two such Pods.
           resources: { requests: { cpu: "10m", memory: "16Mi" }, limits: { cpu: "1000m", memory: "32Mi" } },
           securityContext: { allowPrivilegeEscalation: false, capabilities: { drop: ["ALL"] } },
+          ...ofContainer,
         },
       ],
       ...more,
@@ -33,10 +34,10 @@ function template(name: string, script: string, more: PropertyMap = {}): Propert
   };
 }
 
-function deployment(name: string, script: string): PropertyMap {
+function deployment(name: string, script: string, more: PropertyMap = {}): PropertyMap {
   return {
     ...{ apiVersion: "apps/v1", kind: "Deployment", metadata: { namespace, name } },
-    spec: { replicas: 1, selector: { matchLabels: { app: name } }, template: template(name, script) },
+    spec: { replicas: 1, selector: { matchLabels: { app: name } }, template: template(name, script), ...more },
   };
 }
 
@@ -125,14 +126,16 @@ describe("readiness on a real node", function () {
   });
 
   it("says which container of a Deployment crashes", async () => {
-    const why = await reasons("apps/v1:Deployment", "crash", deployment("crash", "sleep 1; exit 3"), 15);
+    // Without it, a container that runs for a moment is one that is available.
+    const inputs = deployment("crash", "sleep 1; exit 3", { minReadySeconds: 10 });
+    const why = await reasons("apps/v1:Deployment", "crash", inputs, 15);
     assert.match(why, /timed out after 15 s.*container "main": ended with exit code 3/);
   });
 
   it("says what keeps a Pod from its start: a volume that isn't there", async () => {
     const volumes = { volumes: [{ name: "v", secret: { secretName: "absent" } }] };
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { namespace, name: "stuck" } };
-    const { spec = null } = template("stuck", "true", volumes);
+    const { spec = null } = template("stuck", "true", volumes, { volumeMounts: [{ name: "v", mountPath: "/v" }] });
     const why = await reasons("core/v1:Pod", "stuck", { ...pod, spec }, 15);
     assert.match(why, /\[FailedMount\].*secret "absent" not found/);
   });
