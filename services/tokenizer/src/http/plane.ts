@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsServerOptions } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, Pool } from "undici";
 import { Refusal } from "../core/errors.ts";
 import { mayCall, peerSubject } from "../core/peers.ts";
@@ -62,6 +63,9 @@ interface Exchange {
   readonly span: Span | undefined;
 }
 
+/** How long callers are told that their connections end before these are closed, in milliseconds. */
+const longestFarewell = 2_000;
+
 /**
  * The proxy in front of the application (port 8080): card numbers become tokens in everything that a request has, or the request
  * is refused and nothing of it is forwarded. Responses pass as they come, except on routes that are set, for callers with the
@@ -77,6 +81,8 @@ export class HttpPlane {
   readonly #budget: ByteBudget;
   readonly #sockets = new Set<Socket>();
   #inFlight = 0;
+  /** Answers say that their connection ends. */
+  #leaving = false;
   #stopping = false;
 
   constructor(options: HttpPlaneOptions, parts: HttpPlaneParts) {
@@ -146,8 +152,14 @@ export class HttpPlane {
     return this.#inFlight;
   }
 
-  /** Stops listening, lets running requests end within `limit` milliseconds, then closes what is left. */
+  /**
+   * Stops listening, lets running requests end within `limit` milliseconds, then closes what is left. Callers that keep
+   * their connections are told first that these end: one that is closed under a request loses it (RFC 9112, 9.6).
+   */
   async stop(limit: number): Promise<void> {
+    this.#leaving = true;
+    const farewell = Date.now() + Math.min(longestFarewell, limit / 5);
+    while (this.#sockets.size > 0 && Date.now() < farewell) await sleep(20);
     this.#stopping = true;
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => {
@@ -170,7 +182,7 @@ export class HttpPlane {
     let outcome: Outcome = "ok";
     let span: Span | undefined;
     this.#inFlight++;
-    if (this.#stopping) response.shouldKeepAlive = false;
+    if (this.#leaving) response.shouldKeepAlive = false;
     try {
       if (this.#inFlight > this.#options.maxInFlight) {
         throw new Refusal("size", 503, "too many requests at the same time", 1);
