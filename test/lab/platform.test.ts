@@ -101,7 +101,7 @@ describe("the platform on the lab", function () {
   });
 
   after(async function () {
-    this.timeout(300_000);
+    this.timeout(600_000);
     await attemptLab([
       "kubectl",
       "delete",

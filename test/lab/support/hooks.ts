@@ -16,7 +16,7 @@ export const mochaHooks = {
     process.env["TOKENSHIELD_VAULT"] ??= (await lab(["program", "vault"])).trim();
   },
   async afterAll(this: Mocha.Context): Promise<void> {
-    this.timeout(60_000);
+    this.timeout(180_000);
     if (unsupported() === undefined && !wasUp) await lab(["down"]);
   },
 };
