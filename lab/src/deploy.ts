@@ -87,12 +87,10 @@ async function main([command = "--help", ...words]: readonly string[]): Promise<
   }
   const lab = ofLab(at, rest);
   const helm = command === "stack" ? {} : { HELM_BIN: await labProgram(at, "helm") };
-  return become([...engine, ...stackCommand, ...lab.words, ...agreed(command, rest)], { ...lab.environment, ...helm });
+  // An update of the embedded cluster needs no question: it is there for it, and `destroy` takes it back.
+  const agreed = command === "up" ? ["--yes"] : [];
+  return become([...engine, ...stackCommand, ...lab.words, ...agreed], { ...lab.environment, ...helm });
 }
-
-/** An update of the embedded cluster needs no question: it is there for it, and `destroy` takes it back. */
-const agreed = (command: string, words: readonly string[]): readonly string[] =>
-  command === "up" && !words.includes("--yes") && !words.includes("-y") ? ["--yes"] : [];
 
 try {
   process.exitCode = await main(process.argv.slice(2));

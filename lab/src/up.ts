@@ -49,7 +49,7 @@ export async function up(at: Layout, progress: Progress, reach: Reach = "lab"): 
   await preflight(at, (await missingPrograms(at)).length > 0);
   await installHostPackages(progress);
   await settleOwnership(at, progress);
-  const from = await buildAll(at, progress, reach);
+  const from = await build(at, progress, reach);
   own(at);
   await progress.step("network, control groups, certificates", async () => {
     makeCgroups();
@@ -100,13 +100,17 @@ export interface Built {
 }
 
 /**
- * Builds programs, images and charts.
+ * Builds programs, images and charts, on a machine that may lack Debian's packages for it.
  *
  * @param reach `everything`, or `lab`: what the lab itself needs, and of the add-ons those parts whose Go programs were
  *   built before
  */
 export async function buildAll(at: Layout, progress: Progress, reach: Reach): Promise<Built> {
   await installHostPackages(progress);
+  return build(at, progress, reach);
+}
+
+async function build(at: Layout, progress: Progress, reach: Reach): Promise<Built> {
   const runtime = await unpackRuntime(at, progress);
   const wanted = [...new Set([...hostPrograms, "helm", ...programsOfImages(at.project)])];
   const programs = await buildPrograms(at, progress, reach === "lab" ? await ownOrBuilt(at, wanted) : wanted);
