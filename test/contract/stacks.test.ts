@@ -3,10 +3,10 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { runCli } from "@tokenshield/engine";
-import { parse, stringify } from "yaml";
+import { stringify } from "yaml";
+import { committedConfig, labImages, reversed, stackNames } from "../graph/stack-files.ts";
 
 const root = resolve(import.meta.dirname, "../..");
-const stacks = ["lab", "dev", "staging", "production"] as const;
 
 interface State {
   readonly urn: string;
@@ -30,17 +30,6 @@ interface Preview {
 }
 
 type Config = Readonly<Record<string, unknown>>;
-
-const committed = (stack: string): Config =>
-  (parse(readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8")) as { config: Config }).config;
-
-/** What a lab that is up writes of its images, as far as settings need it. */
-const labImages = Object.fromEntries(
-  ["vault", "tokenizer", "ingress-proxy", "egress-proxy", "mysql", "mysql-agent"].map((name) => [
-    name,
-    `lab.tokenshield.internal/${name}:0123456789abcdef`,
-  ]),
-);
 
 const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);
 
@@ -100,12 +89,12 @@ describe("the program under the embedded engine, with the plan provider", () => 
     return { planned, outputs };
   }
 
-  for (const stack of stacks) {
+  for (const stack of stackNames) {
     describe(stack, () => {
       let shown: Preview;
 
       before(async () => {
-        shown = await preview(stack, committed(stack));
+        shown = await preview(stack, committedConfig(stack));
       });
 
       it("is planned as the reviewed plan has it, resource by resource, and creates each", () => {
@@ -139,12 +128,12 @@ describe("the program under the embedded engine, with the plan provider", () => 
       });
 
       it("is the same whatever the order of the settings' lists and fields", async () => {
-        const turned = await preview(stack, reversed(committed(stack)) as Config);
+        const turned = await preview(stack, reversed(committedConfig(stack)) as Config);
         assert.deepEqual(byUrn(turned), byUrn(shown));
       });
 
       it("has that tenant's resources more, and no other change, with one more tenant", async () => {
-        const config = committed(stack);
+        const config = committedConfig(stack);
         const tenants = config["tokenshield:tenants"] as readonly unknown[];
         const more = byUrn(await preview(stack, { ...config, "tokenshield:tenants": [{ name: "zeta" }, ...tenants] }));
         const known = byUrn(shown);
@@ -166,12 +155,4 @@ function byUrn({ planned }: Preview): ReadonlyMap<string, unknown> {
       .map(({ urn, op, parent, provider, inputs }) => [urn, { op, parent, provider, inputs }] as const)
       .sort(([a], [b]) => (a < b ? -1 : 1)),
   );
-}
-
-/** Turns every list and the fields of every object around. */
-function reversed(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(reversed).reverse();
-  if (typeof value !== "object" || value === null) return value;
-  const fields = Object.entries(value).reverse();
-  return Object.fromEntries(fields.map(([key, part]) => [key, reversed(part)]));
 }

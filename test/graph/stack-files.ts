@@ -12,18 +12,24 @@ export const stackNames = ["lab", "dev", "staging", "production"] as const;
 export type StackName = (typeof stackNames)[number];
 
 /** What a lab that is up writes of its images, as far as settings need it. */
-const labImages = Object.fromEntries(
+export const labImages = Object.fromEntries(
   ["vault", "tokenizer", "ingress-proxy", "egress-proxy", "mysql", "mysql-agent"].map((name) => [
     name,
     `lab.tokenshield.internal/${name}:0123456789abcdef`,
   ]),
 );
 
+/** The configuration of a stack's file, by key with the project's prefix. */
+export function committedConfig(stack: StackName): Record<string, unknown> {
+  const text = readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8");
+  return (parse(text) as { config: Record<string, unknown> }).config;
+}
+
 /** The raw settings of a stack's file, by key without the project's prefix, and with the lab's images. */
 export function rawSettings(stack: StackName): Record<string, unknown> {
-  const text = readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8");
-  const { config } = parse(text) as { config: Record<string, unknown> };
-  const raw = Object.entries(config).map(([key, value]) => [key.replace(/^tokenshield:/, ""), value] as const);
+  const raw = Object.entries(committedConfig(stack)).map(
+    ([key, value]) => [key.replace(/^tokenshield:/, ""), value] as const,
+  );
   return withReferences(Object.fromEntries(raw), () => JSON.stringify(labImages)) as Record<string, unknown>;
 }
 
@@ -43,4 +49,15 @@ export function declaredKeys(): Record<string, Declaration> {
 /** A page of the docs. */
 export function page(name: string): string {
   return readFileSync(join(root, "docs", name), "utf8");
+}
+
+/** Turns every list and the fields of every object around. */
+export function reversed(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(reversed).reverse();
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .reverse()
+      .map(([key, part]) => [key, reversed(part)]),
+  );
 }

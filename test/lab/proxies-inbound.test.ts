@@ -8,6 +8,7 @@ import { haproxyConfig, haproxyReload } from "../../bin/components/proxies/hapro
 import { freePort, needServers } from "../../services/tokenizer/test/lab/servers.ts";
 import { type Platform, startPlatform } from "../../services/tokenizer/test/lab/platform.ts";
 import { ServiceProcess } from "../../services/tokenizer/test/lab/service-process.ts";
+import { type Answered, answered } from "./support/answered.ts";
 import { issue, makeSigner, type SigningAuthority } from "./support/authority.ts";
 import { type ChrootProcess, isOpen, runInChroot } from "./support/chroot.ts";
 import { eventually } from "./support/lab.ts";
@@ -22,13 +23,6 @@ import {
 
 const card = "4111111111111111";
 const maxBody = 20_000;
-
-/** What a client got. */
-interface Answered {
-  readonly status: number;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-  readonly body: string;
-}
 
 interface Asked {
   readonly method?: string;
@@ -55,31 +49,12 @@ describe("HAProxy in front of the tokenizer", function () {
   const ends: (() => unknown)[] = [];
   let ports: { traffic: number; metrics: number; runtime: number };
 
-  const ask = ({ method = "POST", path = "/pay", body = "", ...asked }: Asked): Promise<Answered> =>
-    new Promise((resolve, reject) => {
-      const { headers = {}, agent, port = ports.traffic, insecure } = asked;
-      const trust = { servername: "inbound.test", ca: authority.certificate, rejectUnauthorized: insecure !== true };
-      const options = { host: "127.0.0.1", port, ...trust };
-      const length = { "content-length": `${Buffer.byteLength(body)}` };
-      const sent = httpsRequest({
-        ...options,
-        method,
-        path,
-        agent: agent ?? false,
-        headers: { ...length, ...headers },
-      });
-      sent.once("error", reject);
-      sent.once("response", (response) => {
-        const pieces: Buffer[] = [];
-        response.on("data", (piece: Buffer) => pieces.push(piece));
-        response.once("error", reject);
-        response.once("end", () => {
-          const { statusCode: status = 0, headers: got } = response;
-          resolve({ status, headers: got, body: Buffer.concat(pieces).toString("utf8") });
-        });
-      });
-      sent.end(body);
-    });
+  const ask = ({ method = "POST", path = "/pay", body = "", ...asked }: Asked): Promise<Answered> => {
+    const { headers: more = {}, agent = false, port = ports.traffic, insecure } = asked;
+    const trust = { servername: "inbound.test", ca: authority.certificate, rejectUnauthorized: insecure !== true };
+    const headers = { "content-length": `${Buffer.byteLength(body)}`, ...more };
+    return answered(httpsRequest({ host: "127.0.0.1", port, ...trust, method, path, agent, headers }), body);
+  };
 
   const pay = (number = card, more: Asked = {}): Promise<Answered> => {
     const headers = { "content-type": "application/json", ...more.headers };

@@ -8,8 +8,8 @@ import { freePort, needServers } from "../../services/tokenizer/test/lab/servers
 import { ServiceProcess } from "../../services/tokenizer/test/lab/service-process.ts";
 import { type Issued, issue, makeSigner, type SigningAuthority } from "./support/authority.ts";
 import type { ChrootProcess } from "./support/chroot.ts";
+import type { Answered } from "./support/answered.ts";
 import {
-  type Answered,
   type Asked,
   over,
   secure as secureBy,

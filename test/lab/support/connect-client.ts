@@ -2,13 +2,7 @@ import { Agent, request as httpsRequest } from "node:https";
 import { request as httpRequest } from "node:http";
 import type { Socket } from "node:net";
 import { connect as connectTls, type TLSSocket } from "node:tls";
-
-/** What a client got: from the gateway, or from the proxy in its place. */
-export interface Answered {
-  readonly status: number;
-  readonly body: string;
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
-}
+import { type Answered, answered } from "./answered.ts";
 
 /** A request by way of a proxy. */
 export interface Asked {
@@ -73,22 +67,9 @@ export function over(socket: TLSSocket): Agent {
   return Object.assign(new Agent({ keepAlive: true, maxSockets: 1 }), { createConnection: () => socket });
 }
 
-/** Sends a POST of JSON and reads the answer. */
+/** Sends a POST of JSON and reads the answer: the gateway's, or the proxy's in its place. */
 export function send(agent: Agent, asked: Asked): Promise<Answered> {
-  return new Promise((resolve, reject) => {
-    const { host, port, path = "/pay", headers = {}, body = "" } = asked;
-    const fixed = { host: `${host}:${port}`, "content-type": "application/json" };
-    const sent = httpsRequest({ method: "POST", path, headers: { ...fixed, ...headers }, agent });
-    sent.once("error", reject);
-    sent.once("response", (response) => {
-      const pieces: Buffer[] = [];
-      response.on("data", (piece: Buffer) => pieces.push(piece));
-      response.once("error", reject);
-      response.once("end", () => {
-        const { statusCode: status = 0, headers: got } = response;
-        resolve({ status, headers: got, body: Buffer.concat(pieces).toString("utf8") });
-      });
-    });
-    sent.end(body);
-  });
+  const { host, port, path = "/pay", headers = {}, body = "" } = asked;
+  const fixed = { host: `${host}:${port}`, "content-type": "application/json" };
+  return answered(httpsRequest({ method: "POST", path, headers: { ...fixed, ...headers }, agent }), body);
 }

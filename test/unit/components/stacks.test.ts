@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { stackOutputs } from "../../../bin/stacks/outputs.js";
 import { clearTexts, type RegisteredResource, Secret } from "../../graph/graph.ts";
 import { canary } from "../../graph/mock-engine.ts";
-import { rawSettings, stackNames } from "../../graph/stack-files.ts";
+import { rawSettings, reversed, stackNames } from "../../graph/stack-files.ts";
 import { type Built, built } from "../../graph/stacks.ts";
 
 /** Types of pods' and keys' holders that a stack must not lose. */
@@ -132,15 +132,4 @@ function holdsAny(value: unknown, texts: readonly string[]): boolean {
 function byUrn(graph: readonly RegisteredResource[]): Map<string, unknown> {
   const shown = graph.map(({ urn, inputs, options, outputs }) => [urn, { inputs, options, outputs }] as const);
   return new Map(shown.sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/** Turns every list and the fields of every object around. */
-function reversed(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(reversed).reverse();
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .reverse()
-      .map(([key, part]) => [key, reversed(part)]),
-  );
 }
