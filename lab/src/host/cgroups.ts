@@ -62,10 +62,23 @@ function enableControllers(...groups: readonly string[]): void {
   }
 }
 
+/** A pod's groups go with the pod, between one look and the next: what is no longer there is empty. */
+function ifPresent<Result>(look: () => Result, absent: Result): Result {
+  try {
+    return look();
+  } catch (error) {
+    // ENODEV is what a read of an open file of a removed group answers (cgroups(7)).
+    const { code = "" } = error as NodeJS.ErrnoException;
+    if (code === "ENOENT" || code === "ENODEV") return absent;
+    throw error;
+  }
+}
+
 function groupsBelow(group: string): readonly string[] {
-  if (!existsSync(group)) return [];
-  const below = readdirSync(group, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-  return [...below.flatMap((entry) => groupsBelow(join(group, entry.name))), group];
+  return ifPresent(() => {
+    const below = readdirSync(group, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return [...below.flatMap((entry) => groupsBelow(join(group, entry.name))), group];
+  }, []);
 }
 
 /** @returns the pids of every process below the lab's group, or below one of its children */
@@ -73,8 +86,8 @@ export function processesBelow(child = ""): readonly number[] {
   const pids = new Set<number>();
   for (const root of everyHierarchy()) {
     for (const group of groupsBelow(join(root, cgroup, child))) {
-      for (const pid of readFileSync(join(group, "cgroup.procs"), "utf8").split("\n"))
-        if (pid !== "") pids.add(Number(pid));
+      const listed = ifPresent(() => readFileSync(join(group, "cgroup.procs"), "utf8"), "");
+      for (const pid of listed.split("\n")) if (pid !== "") pids.add(Number(pid));
     }
   }
   return [...pids];
@@ -108,5 +121,9 @@ export async function endProcesses(child: string, patience: number): Promise<voi
 
 /** Removes the group from every hierarchy; its processes have ended. */
 export function removeCgroups(): void {
-  for (const root of everyHierarchy()) for (const group of groupsBelow(join(root, cgroup))) rmdirSync(group);
+  for (const root of everyHierarchy())
+    for (const group of groupsBelow(join(root, cgroup)))
+      ifPresent(() => {
+        rmdirSync(group);
+      }, undefined);
 }

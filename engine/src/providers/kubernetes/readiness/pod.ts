@@ -29,11 +29,11 @@ export const podRule: ReadinessRule = {
   },
 };
 
-/** @returns why a Pod isn't ready, as its conditions and containers say it; empty for one that is, or just starts */
+/**
+ * @returns why a Pod isn't ready, as its conditions and containers say it; empty for one that just starts. One that
+ *   crashes over and over is ready for a moment between two crashes: what ended it is told then as well.
+ */
 export function podReasons(pod: JsonMap): readonly string[] {
-  if (textAt(conditionOf(pod, "Ready"), "status") === "True") {
-    return [];
-  }
   const scheduled = conditionOf(pod, "PodScheduled");
   const unscheduled =
     textAt(scheduled, "status") === "False"
