@@ -5,11 +5,11 @@
 const allowed = {
   "^index\\.ts$": ["stacks", "components"],
   "^stacks/": [],
-  "^components/": ["stacks"],
+  "^components/": ["stacks", "packages"],
   "^policy/": [],
   "^engine/": [],
   "^lab/": [],
-  "^services/([^/]+)/": [],
+  "^services/([^/]+)/": ["packages"],
   "^packages/([^/]+)/": [],
   // Other teams' programs know the published package alone.
   "^examples/": ["packages"],

@@ -3,7 +3,7 @@ import { contractVersion, type StackOutputs, type TenantOutputs } from "../stack
 import type { Platform } from "./platform";
 import { addressesOf } from "./proxies/proxies";
 import type { TokenShield } from "./tokenshield";
-import { groupPath } from "./vault/names";
+import { groupPath } from "@tokenshield/rotation";
 
 /** Every field of the contract as an output. */
 export type Promised<T> = { readonly [K in keyof T]: pulumi.Input<T[K]> };

@@ -5,7 +5,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { badName, refuse } from "../checks";
 import { type LabelArgs, labelsOf, type Part } from "../parts";
 import { restrictedContainer } from "../restricted";
-import { sortedJson } from "../sorted-json";
+import { sortedJson } from "@tokenshield/rotation";
 import { vaultAudience } from "../vault/tenant";
 import {
   agentConfig,

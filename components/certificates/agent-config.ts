@@ -1,4 +1,4 @@
-import { sortedJson } from "../sorted-json";
+import { sortedJson } from "@tokenshield/rotation";
 
 /** Files below `certificatesPath`. The first holds key, certificate and chain, so that they always change together. */
 export const certificateFiles = {

@@ -11,7 +11,7 @@ import { BucketVersioning } from "@pulumi/aws/s3/bucketVersioning";
 import * as pulumi from "@pulumi/pulumi";
 import { badName, refuse } from "../checks";
 import { type DataGuard, guarded } from "../guard";
-import { sortedJson } from "../sorted-json";
+import { sortedJson } from "@tokenshield/rotation";
 import { bucketPolicy, trustPolicy, writerPolicy } from "./policies";
 
 /** Arguments of `BackupStorage`. */

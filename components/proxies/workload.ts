@@ -8,7 +8,7 @@ import type { CertificatePod } from "../certificates/agent-certificate";
 import type { ArgumentProblem } from "../checks";
 import { accountName, type LabelArgs, labelsOf, roleLabel } from "../parts";
 import { restrictedContainer, restrictedPod } from "../restricted";
-import { sortedJson } from "../sorted-json";
+import { sortedJson } from "@tokenshield/rotation";
 import { settingsPath, stopSeconds } from "./settings";
 
 /** CPU and memory of a pod's proxy. */

@@ -1,3 +1,4 @@
+import { previousSuffix } from "@tokenshield/rotation";
 import type { Part } from "../parts";
 
 /** The rotation classes, in order. */
@@ -100,9 +101,6 @@ export const secretGroups: readonly SecretGroup[] = [
     fields: [{ field: "JWT_SECRET", file: "jwt-secret", value: generated }],
   },
 ];
-
-/** The field, and with a hyphen the suffix of the file, of the value before; empty outside a grace. */
-export const previousSuffix = "previous";
 
 /** A key of a group's KV secret and the file that it becomes. */
 export interface SecretFile {

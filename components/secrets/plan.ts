@@ -1,4 +1,4 @@
-import { after, firstGeneration, type Generation, type RotationLedger } from "./ledger";
+import { after, firstGeneration, type Generation, type RotationLedger } from "@tokenshield/rotation";
 
 /** When the values of a class change. */
 export interface RotationPolicy {

@@ -1,8 +1,8 @@
 import { type InvokeOptions, runtime } from "@pulumi/pulumi";
 import { getSecretV2 } from "@pulumi/vault/kv";
-import { ledgerPath } from "../vault/names";
+import { ledgerPath, type RotationLedger } from "@tokenshield/rotation";
 import { type ClassName, classNames } from "./catalog";
-import { LedgerError, parseLedger, type RotationLedger } from "./ledger";
+import { LedgerError, parseLedger } from "./ledger";
 
 /** The ledgers of a tenant by class; a class without one is new. */
 export type TenantLedgers = Readonly<Partial<Record<ClassName, RotationLedger>>>;

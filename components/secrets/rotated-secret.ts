@@ -1,12 +1,10 @@
 import { RandomPassword } from "@pulumi/random/randomPassword";
 import * as pulumi from "@pulumi/pulumi";
 import { SecretV2 } from "@pulumi/vault/kv";
+import { type Generation, groupPath, type RotationLedger, stagedPath, valueDigest } from "@tokenshield/rotation";
 import { badName, refuse } from "../checks";
 import type { DatabaseAddress } from "../database/database";
-import { groupPath, stagedPath } from "../vault/names";
 import type { SecretGroup } from "./catalog";
-import { valueDigest } from "./digest";
-import type { Generation, RotationLedger } from "./ledger";
 import type { ClassPlan } from "./plan";
 import { groupDocument } from "./values";
 

@@ -1,10 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
 import { SecretV2 } from "@pulumi/vault/kv";
+import { firstLedger, ledgerPath, ledgerText, type RotationLedger } from "@tokenshield/rotation";
 import { badName, refuse } from "../checks";
 import type { DatabaseAddress } from "../database/database";
-import { ledgerPath } from "../vault/names";
 import type { ClassName, SecretGroup } from "./catalog";
-import { firstLedger, ledgerText, type RotationLedger } from "./ledger";
 import type { ClassPlan } from "./plan";
 import { isFirst, RotatedSecret } from "./rotated-secret";
 

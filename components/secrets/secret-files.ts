@@ -3,7 +3,7 @@ import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { badName, refuse } from "../checks";
 import { type LabelArgs, labelsOf, type Part } from "../parts";
-import { groupPath } from "../vault/names";
+import { groupPath } from "@tokenshield/rotation";
 import { vaultAudience } from "../vault/tenant";
 import { filesOf, type SecretGroup } from "./catalog";
 

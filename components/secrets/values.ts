@@ -1,7 +1,6 @@
 import type { DatabaseAddress } from "../database/database";
-import { sortedJson } from "../sorted-json";
-import { previousSuffix, type SecretGroup } from "./catalog";
-import type { Generation } from "./ledger";
+import { type Generation, previousSuffix, sortedJson } from "@tokenshield/rotation";
+import type { SecretGroup } from "./catalog";
 
 /**
  * The content of a group's KV secret.

@@ -37,18 +37,3 @@ export function keyName(tenant: string): string {
 export function roleName(environment: string, tenant: string, part: Part): string {
   return `tokenshield-${environment}-${tenant}-${part}`;
 }
-
-/** The path of a tenant's values below the KV mount. */
-export function groupPath(tenant: string, group: string): string {
-  return `tenants/${tenant}/${group}`;
-}
-
-/** The path of a class's ledger below the KV mount. */
-export function ledgerPath(tenant: string, className: string): string {
-  return groupPath(tenant, `rotation/${className}`);
-}
-
-/** The path where a group's next value waits for the rotator. */
-export function stagedPath(tenant: string, group: string): string {
-  return groupPath(tenant, `${group}-staged`);
-}

@@ -1,6 +1,7 @@
+import { groupPath, ledgerPath, stagedPath } from "@tokenshield/rotation";
 import type { Part } from "../parts";
 import { type BumpArgs, bumpParameters } from "./bump";
-import { egressMount, groupPath, intermediateMount, keyName, ledgerPath, mountNames, stagedPath } from "./names";
+import { egressMount, intermediateMount, keyName, mountNames } from "./names";
 
 /** What a policy allows on a path. */
 export interface PolicyRule {

@@ -1,6 +1,5 @@
+import { GtidSet, said } from "@tokenshield/mysql";
 import { type Action, decide } from "./decide.ts";
-import { said } from "./errors.ts";
-import { GtidSet } from "./gtid.ts";
 import type { Vitals } from "./health.ts";
 import { Hearing } from "./hearing.ts";
 import { type Errand, type GroupRecord, type Member, type Report, servingRole, type ServerView } from "./members.ts";

@@ -1,4 +1,4 @@
-import { GtidSet } from "./gtid.ts";
+import { GtidSet } from "@tokenshield/mysql";
 import { type GroupRecord, hasQuorum, holdings, type Report, type Seen, servingRole, type UpView } from "./members.ts";
 
 /** Everything that a decision is made of. */

@@ -1,18 +1,11 @@
-/** A condition that the agent or a rotation can't go on with. The message says what was expected, what was found and what to do. */
-export class AgentError extends Error {
-  readonly code: AgentErrorCode;
+import { GroupError, type GroupErrorCode } from "@tokenshield/mysql";
 
+/** A condition that the agent can't go on with. */
+export class AgentError extends GroupError<AgentErrorCode> {
   constructor(code: AgentErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
+    super(code, message, options);
     this.name = "AgentError";
-    this.code = code;
   }
 }
 
-export type AgentErrorCode =
-  "SETTINGS" | "GTID_SYNTAX" | "API_STATUS" | "API_ANSWER" | "SUPERSEDED" | "SERVER_STATE" | "TIME_LIMIT" | "USAGE";
-
-/** @returns what an unknown thrown thing says of itself; MySQL's messages name accounts and variables, never passwords */
-export function said(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
+export type AgentErrorCode = GroupErrorCode | "API_STATUS" | "API_ANSWER" | "SUPERSEDED";

@@ -1,6 +1,5 @@
 import { pino } from "pino";
-import { said } from "./errors.ts";
-import { initialStatements } from "./mysql/accounts.ts";
+import { initialStatements, said } from "@tokenshield/mysql";
 import { rotationCommand } from "./rotation/command.ts";
 import { runAgent } from "./run.ts";
 import { readSecret } from "./secrets.ts";

@@ -1,5 +1,5 @@
+import { GtidSet } from "@tokenshield/mysql";
 import type { GroupCertificate } from "./certificate.ts";
-import { GtidSet } from "./gtid.ts";
 
 /** One configured member: its pod's name and where its server listens. */
 export interface Member {

@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { said } from "@tokenshield/mysql";
 import { Agent, type Log } from "./agent.ts";
 import { certificateReader } from "./certificate.ts";
-import { AgentError, said } from "./errors.ts";
+import { AgentError } from "./errors.ts";
 import { Probes } from "./http.ts";
 import { KubernetesApi } from "./kubernetes/api.ts";
 import { LeaseBoard } from "./kubernetes/board.ts";

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Account } from "./mysql/accounts.ts";
+import type { Account } from "@tokenshield/mysql";
 import type { Passwords } from "./mysql/server.ts";
 
 /** @returns a file's text without the newline at its end; undefined where there is no file, or an empty one */

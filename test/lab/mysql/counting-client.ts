@@ -11,13 +11,7 @@
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
-import {
-  accessDenied,
-  type Login,
-  MySqlRefusal,
-  Session,
-  text,
-} from "../../../services/mysql-agent/src/mysql/session.ts";
+import { accessDenied, type Login, MySqlRefusal, Session, text } from "@tokenshield/mysql";
 
 /** How the client is told to work. */
 export interface ClientSettings {

@@ -1,5 +1,6 @@
 import { Agent as Connections, request } from "undici";
-import { AgentError, said } from "../errors.ts";
+import { said } from "@tokenshield/mysql";
+import { AgentError } from "../errors.ts";
 
 export interface ApiOptions {
   /** Such as https://10.0.0.1:443 */

@@ -1,6 +1,6 @@
 import { z } from "zod";
+import { GroupError, GtidSet } from "@tokenshield/mysql";
 import { AgentError } from "../errors.ts";
-import { GtidSet } from "../gtid.ts";
 import { type GroupRecord, type Report } from "../members.ts";
 
 /** Names that other parts of the platform select by or read. */
@@ -68,7 +68,7 @@ function isGtidSet(text: string): boolean {
     GtidSet.parse(text);
     return true;
   } catch (error) {
-    if (error instanceof AgentError) return false;
+    if (error instanceof GroupError) return false;
     throw error;
   }
 }

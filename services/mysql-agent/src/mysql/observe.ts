@@ -1,6 +1,6 @@
+import { type Row, type Session, text } from "@tokenshield/mysql";
 import { type CertificateFile, groupCertificate } from "../certificate.ts";
 import type { OwnState, Role, Seen, UpView } from "../members.ts";
-import { type Row, type Session, text } from "./session.ts";
 
 const states: Readonly<Record<string, Seen["state"]>> = {
   OFFLINE: "offline",

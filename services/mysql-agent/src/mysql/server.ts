@@ -1,10 +1,21 @@
+import {
+  accessDenied,
+  type Account,
+  accountNamed,
+  catalogue,
+  ensureAccounts,
+  type Login,
+  MySqlRefusal,
+  said,
+  Session,
+  text,
+  type Value,
+} from "@tokenshield/mysql";
 import type { CertificateFile } from "../certificate.ts";
-import { AgentError, said } from "../errors.ts";
+import { AgentError } from "../errors.ts";
 import type { Member, Seen, ServerView } from "../members.ts";
 import type { Server } from "../ports.ts";
-import { type Account, accountNamed, catalogue, ensureAccounts } from "./accounts.ts";
 import { type Figures, figures, look } from "./observe.ts";
-import { accessDenied, type Login, MySqlRefusal, Session, text, type Value } from "./session.ts";
 
 /** Passwords of the group's accounts, read anew each time. */
 export interface Passwords {

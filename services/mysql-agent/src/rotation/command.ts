@@ -1,10 +1,9 @@
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { accountNamed, catalogue, PasswordRotation } from "@tokenshield/mysql";
 import { AgentError } from "../errors.ts";
-import { accountNamed, catalogue } from "../mysql/accounts.ts";
 import { readSecret } from "../secrets.ts";
 import { rotationSettings } from "../settings.ts";
-import { PasswordRotation } from "./rotation.ts";
 
 const usage = `usage: rotate STEP --account NAME [--generation N] [--password FILE] --admin FILE [--admin-previous FILE]
 

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Session, text, withSession } from "../../src/mysql/session.ts";
+import { type Session, text, withSession } from "@tokenshield/mysql";
 import { type GroupMember, mysqlRoot, TestGroup } from "./support/group.ts";
 import { Writer } from "./support/writer.ts";
 

@@ -1,9 +1,7 @@
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AccountName, accountNamed, catalogue } from "../../src/mysql/accounts.ts";
-import { withSession } from "../../src/mysql/session.ts";
-import { RotationRefused } from "../../src/rotation/index.ts";
+import { type AccountName, accountNamed, catalogue, RotationRefused, withSession } from "@tokenshield/mysql";
 import { mysqlRoot, TestGroup } from "./support/group.ts";
 import { Writer } from "./support/writer.ts";
 

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
+import { catalogue, initialStatements, parseGrants } from "@tokenshield/mysql";
 import { AgentError } from "../../src/errors.ts";
 import { readLease, readRecord, readReport } from "../../src/kubernetes/objects.ts";
 import type { Report } from "../../src/members.ts";
-import { catalogue, initialStatements, parseGrants } from "../../src/mysql/accounts.ts";
 import { readSettings } from "../../src/settings.ts";
 
 const good = {

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
-import { valueDigest } from "../../../../bin/components/secrets/digest.js";
-import { firstLedger, LedgerError, ledgerText, parseLedger } from "../../../../bin/components/secrets/ledger.js";
+import { firstLedger, ledgerText, valueDigest } from "@tokenshield/rotation";
+import { LedgerError, parseLedger } from "../../../../bin/components/secrets/ledger.js";
 
 const now = new Date("2026-01-01T02:00:00.000Z");
 const sound = firstLedger({ jwt: "0123456789abcdef0123456789abcdef" }, now);

@@ -1,11 +1,6 @@
 import assert from "node:assert/strict";
 import fc from "fast-check";
-import {
-  firstLedger,
-  ledgerText,
-  parseLedger,
-  type RotationLedger,
-} from "../../../../bin/components/secrets/ledger.js";
+import { firstLedger, ledgerText, parseLedger, type RotationLedger } from "@tokenshield/rotation";
 import { type ClassPlan, planRotation, type RotationPolicy } from "../../../../bin/components/secrets/plan.js";
 
 const hour = 3_600_000;

@@ -1,6 +1,5 @@
 import assert from "node:assert/strict";
-import type { Generation, Phase, RotationLedger } from "../../../../bin/components/secrets/ledger.js";
-import { firstLedger } from "../../../../bin/components/secrets/ledger.js";
+import { firstLedger, type Generation, type Phase, type RotationLedger } from "@tokenshield/rotation";
 import { type ClassPlan, planRotation, type RotationPolicy } from "../../../../bin/components/secrets/plan.js";
 
 const start = new Date("2026-01-01T02:00:00.000Z");

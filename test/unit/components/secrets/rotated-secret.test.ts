@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { secretGroups } from "../../../../bin/components/secrets/catalog.js";
-import { valueDigest } from "../../../../bin/components/secrets/digest.js";
-import { firstLedger, ledgerText, type RotationLedger } from "../../../../bin/components/secrets/ledger.js";
+import { firstLedger, ledgerText, type RotationLedger, valueDigest } from "@tokenshield/rotation";
 import { type RegisteredResource, Secret } from "../../../graph/graph.ts";
 import { canary } from "../../../graph/mock-engine.ts";
 import { rawSettings } from "../../../graph/stack-files.ts";

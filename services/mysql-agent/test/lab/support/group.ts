@@ -4,9 +4,16 @@ import { createServer, type AddressInfo } from "node:net";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { type AccountName, accountNamed, catalogue } from "../../../src/mysql/accounts.ts";
-import { type Login, type Session, text, withSession } from "../../../src/mysql/session.ts";
-import { PasswordRotation } from "../../../src/rotation/index.ts";
+import {
+  type AccountName,
+  accountNamed,
+  catalogue,
+  type Login,
+  PasswordRotation,
+  type Session,
+  text,
+  withSession,
+} from "@tokenshield/mysql";
 import { readCertificate } from "../../../src/certificate.ts";
 import { ApiServer } from "./apiserver.ts";
 import { makeCertificates, renewCertificate } from "./certificates.ts";

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { initialStatements } from "../../../src/mysql/accounts.ts";
+import { initialStatements } from "@tokenshield/mysql";
 
 export interface MysqldOptions {
   /** Unpacked root file system with mysqld. */

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { accessDenied, MySqlRefusal, Session } from "../../../src/mysql/session.ts";
+import { accessDenied, MySqlRefusal, Session } from "@tokenshield/mysql";
 import type { TestGroup } from "./group.ts";
 
 /**

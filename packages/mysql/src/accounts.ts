@@ -1,4 +1,4 @@
-import { AgentError } from "../errors.ts";
+import { GroupError } from "./errors.ts";
 import type { Session } from "./session.ts";
 
 /** Privileges on one level: `*.*`, a schema's tables, or one table. */
@@ -79,11 +79,11 @@ export function catalogue(schema: string): readonly Account[] {
   ];
 }
 
-/** @throws AgentError `USAGE` if there is no such account */
+/** @throws GroupError `USAGE` if there is no such account */
 export function accountNamed(accounts: readonly Account[], name: string): Account {
   const found = accounts.find((account) => account.name === name);
   if (found !== undefined) return found;
-  throw new AgentError(
+  throw new GroupError(
     "USAGE",
     `account ${name}: expected one of ${accounts.map((account) => account.name).join(", ")}`,
   );
@@ -98,7 +98,7 @@ const quoted = (value: string): string => `'${value.replaceAll("\\", "\\\\").rep
  * @param password root's; the text returned holds it: keep it in a memory volume that only the server's user reads
  */
 export function initialStatements(password: string): string {
-  if (/[\r\n\0]/.test(password)) throw new AgentError("SETTINGS", "root's password: expected one line");
+  if (/[\r\n\0]/.test(password)) throw new GroupError("SETTINGS", "root's password: expected one line");
   return [
     "SET GLOBAL super_read_only = OFF;",
     "SET SESSION sql_log_bin = OFF;",

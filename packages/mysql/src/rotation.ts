@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AgentError, said } from "../errors.ts";
-import { GtidSet } from "../gtid.ts";
-import type { Account } from "../mysql/accounts.ts";
-import { accessDenied, type Login, MySqlRefusal, Session, text, withSession } from "../mysql/session.ts";
+import { GroupError, said } from "./errors.ts";
+import { GtidSet } from "./gtid.ts";
+import type { Account } from "./accounts.ts";
+import { accessDenied, type Login, MySqlRefusal, Session, text, withSession } from "./session.ts";
 import { RotationRefused } from "./refused.ts";
 
 /** Where a server of the group listens. */
@@ -50,7 +50,7 @@ export class PasswordRotation {
     this.#options = options;
   }
 
-  /** @throws AgentError if there is no primary or no such account */
+  /** @throws GroupError if there is no primary or no such account */
   async state(account: Account): Promise<PasswordState> {
     return this.#onPrimary((session) => passwordState(session, account));
   }
@@ -60,7 +60,7 @@ export class PasswordRotation {
    *
    * @param generation number of the new password; larger than the present one's
    * @throws RotationRefused if a grace is open, the generation is not new, or its password is another one
-   * @throws AgentError `TIME_LIMIT` if a member is away: run it again, nothing is lost
+   * @throws GroupError `TIME_LIMIT` if a member is away: run it again, nothing is lost
    */
   async retain(account: Account, generation: number, password: string): Promise<void> {
     const { generation: present, previousAccepted } = await this.state(account);
@@ -139,7 +139,7 @@ export class PasswordRotation {
 
   async #admin<Result>(member: Place, work: (session: Session) => Promise<Result>): Promise<Result> {
     const { admin } = this.#options;
-    let denied: unknown = new AgentError("SETTINGS", `${admin.user}: expected a password, and there is none`);
+    let denied: unknown = new GroupError("SETTINGS", `${admin.user}: expected a password, and there is none`);
     for (const password of admin.passwords()) {
       let session: Session;
       try {
@@ -178,7 +178,7 @@ export class PasswordRotation {
       }
       await sleep(500);
     }
-    throw new AgentError("TIME_LIMIT", `no primary was found in ${limit} ms; the last answer: ${last}`);
+    throw new GroupError("TIME_LIMIT", `no primary was found in ${limit} ms; the last answer: ${last}`);
   }
 
   /** Waits until every configured member has applied all that the primary has committed by now. */
@@ -191,7 +191,7 @@ export class PasswordRotation {
         const behind = await this.#behind(member, committed);
         if (behind === undefined) break;
         if (performance.now() > end)
-          throw new AgentError("TIME_LIMIT", `${member.name} has not got the change in ${limit} ms: ${behind}`);
+          throw new GroupError("TIME_LIMIT", `${member.name} has not got the change in ${limit} ms: ${behind}`);
         await sleep(200);
       }
     }
@@ -226,7 +226,7 @@ async function passwordState(session: Session, { name, user, host }: Account): P
        FROM mysql.user WHERE User = ? AND Host = ?`,
     [user, host],
   );
-  if (row === undefined) throw new AgentError("SERVER_STATE", `${name}: the group has no account ${user}@${host}`);
+  if (row === undefined) throw new GroupError("SERVER_STATE", `${name}: the group has no account ${user}@${host}`);
   return { generation: Number(text(row, "generation")), previousAccepted: text(row, "previous") === "1" };
 }
 

@@ -1,7 +1,7 @@
 import { connect } from "node:net";
 import { createConnection } from "mysql2/promise";
 import type { Connection, RowDataPacket } from "mysql2/promise";
-import { AgentError } from "../errors.ts";
+import { GroupError } from "./errors.ts";
 
 /** Where and as whom to log in. The password is read by the caller just before, and kept nowhere. */
 export interface Login {
@@ -23,7 +23,7 @@ export type Row = Readonly<Record<string, unknown>>;
 export type Value = string | number | null;
 
 /** MySQL's refusal of a statement or a login. Says the error, and never the statement, which may hold a password. */
-export class MySqlRefusal extends AgentError {
+export class MySqlRefusal extends GroupError {
   /** MySQL's error number; 0 where the connection failed. */
   readonly errno: number;
 
@@ -117,7 +117,7 @@ export class Session {
   /** Runs a statement that gives one row. */
   async one(sql: string, values: readonly Value[] = []): Promise<Row> {
     const [row] = await this.run(sql, values);
-    if (row === undefined) throw new AgentError("SERVER_STATE", "MySQL gave no row where one was expected");
+    if (row === undefined) throw new GroupError("SERVER_STATE", "MySQL gave no row where one was expected");
     return row;
   }
 
@@ -148,5 +148,5 @@ export function text(row: Row, column: string): string {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "bigint") return value.toString();
   if (Buffer.isBuffer(value)) return value.toString("utf8");
-  throw new AgentError("SERVER_STATE", `MySQL gave something unexpected in ${column}`);
+  throw new GroupError("SERVER_STATE", `MySQL gave something unexpected in ${column}`);
 }

@@ -1,4 +1,4 @@
-import { AgentError } from "./errors.ts";
+import { GroupError } from "./errors.ts";
 
 /** First and last transaction number of a run, both included. */
 type Interval = readonly [first: bigint, last: bigint];
@@ -48,11 +48,11 @@ export class GtidSet {
     this.#runs = runs;
   }
 
-  /** @throws AgentError `GTID_SYNTAX` if the text is no GTID set */
+  /** @throws GroupError `GTID_SYNTAX` if the text is no GTID set */
   static parse(text: string): GtidSet {
     const runs = new Map<string, Interval[]>();
     const refuse = (): never => {
-      throw new AgentError(
+      throw new GroupError(
         "GTID_SYNTAX",
         `expected a GTID set such as uuid:1-5, and was given "${text.slice(0, 200)}"`,
       );

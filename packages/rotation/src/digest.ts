@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto";
-import { sortedJson } from "../sorted-json";
+import { sortedJson } from "./sorted-json.ts";
 
 /**
  * The keyed digest of a group's generated values: HMAC-SHA-256, the first 128 bits in hex.

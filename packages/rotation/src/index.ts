@@ -1,0 +1,20 @@
+export { valueDigest } from "./digest.ts";
+export {
+  after,
+  type Edge,
+  edges,
+  firstGeneration,
+  firstLedger,
+  type Generation,
+  LedgerFault,
+  ledgerFormat,
+  ledgerText,
+  type LedgerUpgrade,
+  ledgerUpgrades,
+  parseLedger,
+  type Phase,
+  phases,
+  type RotationLedger,
+} from "./ledger.ts";
+export { groupPath, ledgerPath, previousSuffix, stagedPath } from "./paths.ts";
+export { sortedJson } from "./sorted-json.ts";
