@@ -88,7 +88,8 @@ const ledger = z
         by: z.string(),
         /** Why: what the command or the policy said. */
         why: z.string(),
-        result: z.enum(["done", "failed"]),
+        /** `begun` is noted of an undo alone: whoever comes next has to go on with it. */
+        result: z.enum(["begun", "done", "failed"]),
         /** Class of the error, never its text. */
         error: z.string().optional(),
       })
