@@ -45,6 +45,8 @@ const sessionTimeout = 5_000;
  */
 export class PasswordRotation {
   readonly #options: RotationOptions;
+  /** The member that led when it was last asked. */
+  #leader: Place | undefined;
 
   constructor(options: RotationOptions) {
     this.#options = options;
@@ -80,6 +82,10 @@ export class PasswordRotation {
       await this.#onPrimary((session) => change(session, account, generation, present, password));
     }
     await this.#caughtUp();
+    await this.#takes(account, generation, password);
+  }
+
+  async #takes(account: Account, generation: number, password: string): Promise<void> {
     for (const [member, result] of await this.verify(account, password)) {
       if (result === "refused")
         throw new RotationRefused(
@@ -89,11 +95,66 @@ export class PasswordRotation {
     }
   }
 
-  /** Logs in on every configured member. @returns how each took it */
+  /**
+   * Makes the password before the present one the present one again, as a new generation, and keeps the one that it
+   * replaces beside it: nobody is refused, whichever of the two he has.
+   *
+   * @param from the generation that is present
+   * @param generation the number that the returning password gets; larger than `from`
+   * @throws RotationRefused if another generation is present or the password isn't one of the two
+   * @throws GroupError `TIME_LIMIT` if a member is away: run it again, nothing is lost
+   */
+  async exchange(account: Account, from: number, generation: number, password: string): Promise<void> {
+    const { generation: present, previousAccepted } = await this.state(account);
+    if (present === from && previousAccepted) {
+      // What is neither of the two would end the older one.
+      await this.#takes(account, generation, password);
+      await this.#onPrimary((session) => change(session, account, generation, from, password));
+    }
+    await this.retain(account, generation, password);
+  }
+
+  /**
+   * Takes a retained password back: the one before is the only one again. Nobody may use the retained one.
+   *
+   * @param generation of the password that is taken back
+   * @param to the generation before it
+   * @param password the password of that generation
+   * @throws RotationRefused `STALE` if a generation is present that is neither of the two
+   */
+  async restore(account: Account, generation: number, to: number, password: string): Promise<void> {
+    const { generation: present, previousAccepted } = await this.state(account);
+    if (present !== generation && present !== to) {
+      throw new RotationRefused(
+        "STALE",
+        `${account.name}: generation ${generation} was to be taken back, and ${present} is in force`,
+      );
+    }
+    if (present === generation) await this.#onPrimary((session) => change(session, account, to, generation, password));
+    if (present === generation || previousAccepted) await this.#endPrevious(account);
+    await this.#caughtUp();
+    await this.#takes(account, to, password);
+  }
+
+  /** Logs in on every member that lets the account in from here. @returns how each took it */
   async verify(account: Account, password: string): Promise<ReadonlyMap<string, LoginResult>> {
     const results = new Map<string, LoginResult>();
-    for (const member of this.#options.members) results.set(member.name, await this.#login(member, account, password));
+    for (const member of this.#options.members) {
+      // An account of the members' own pods is refused from elsewhere, whatever its password.
+      if (account.host !== "%" && account.host !== member.host) continue;
+      results.set(member.name, await this.#login(member, account, password));
+    }
     return results;
+  }
+
+  /** @returns the members whose servers hold a password before the present one, or another generation than `generation` */
+  async unsettled(account: Account, generation: number): Promise<readonly string[]> {
+    const found: string[] = [];
+    for (const member of this.#options.members) {
+      const state = await this.#admin(member, (session) => passwordState(session, account));
+      if (state.previousAccepted || state.generation !== generation) found.push(member.name);
+    }
+    return found;
   }
 
   /**
@@ -109,12 +170,13 @@ export class PasswordRotation {
         `${account.name}: generation ${generation} is to be kept, and ${present} is in force`,
       );
     }
-    if (previousAccepted) {
-      await this.#onPrimary((session) =>
-        session.run(`ALTER USER ?@? DISCARD OLD PASSWORD ATTRIBUTE '{"previous": null}'`, [account.user, account.host]),
-      );
-    }
+    if (previousAccepted) await this.#endPrevious(account);
     await this.#caughtUp();
+  }
+
+  async #endPrevious({ user, host }: Account): Promise<void> {
+    const statement = `ALTER USER ?@? DISCARD OLD PASSWORD ATTRIBUTE '{"previous": null}'`;
+    await this.#onPrimary((session) => session.run(statement, [user, host]));
   }
 
   /** @returns the members that still accept a password that was discarded; none is what is wanted */
@@ -137,43 +199,59 @@ export class PasswordRotation {
     return { host, port, user, password, ca: this.#options.ca, program, timeout: sessionTimeout };
   }
 
-  async #admin<Result>(member: Place, work: (session: Session) => Promise<Result>): Promise<Result> {
+  /** Logs in as the account that changes the others, with whichever of its passwords is taken. */
+  async #open(member: Place): Promise<Session> {
     const { admin } = this.#options;
     let denied: unknown = new GroupError("SETTINGS", `${admin.user}: expected a password, and there is none`);
     for (const password of admin.passwords()) {
-      let session: Session;
       try {
-        session = await Session.open(this.#at(member, admin.user, password));
+        return await Session.open(this.#at(member, admin.user, password));
       } catch (error) {
         if (!(error instanceof MySqlRefusal && error.errno === accessDenied)) throw error;
         denied = error;
-        continue;
-      }
-      try {
-        return await work(session);
-      } finally {
-        session.close();
       }
     }
     throw denied;
   }
 
-  async #onPrimary<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
-    return this.#admin(await this.#primary(), work);
+  async #admin<Result>(member: Place, work: (session: Session) => Promise<Result>): Promise<Result> {
+    const session = await this.#open(member);
+    try {
+      return await work(session);
+    } finally {
+      session.close();
+    }
   }
 
-  /** Asks the members until one says who leads, bounded by the time limit: a fail-over may be under way. */
-  async #primary(): Promise<Place> {
+  /**
+   * Runs `work` in a session with the primary. Asks the members until one says that it leads, the last one that did
+   * first, bounded by the time limit: a fail-over may be under way.
+   */
+  async #onPrimary<Result>(work: (session: Session) => Promise<Result>): Promise<Result> {
     const { members, limit } = this.#options;
     const end = performance.now() + limit;
     let last = "no member was asked";
     while (performance.now() < end) {
-      for (const member of members) {
+      for (const member of [...members].sort((a) => (a === this.#leader ? -1 : 0))) {
+        let session: Session | undefined;
         try {
-          if (await this.#admin(member, isPrimary)) return member;
-          last = `${member.name} does not lead`;
+          session = await this.#open(member);
+          const leads = await isPrimary(session);
+          if (!leads) {
+            last = `${member.name} does not lead`;
+            session.close();
+            continue;
+          }
         } catch (error) {
+          session?.close();
           last = `${member.name}: ${said(error)}`;
+          continue;
+        }
+        this.#leader = member;
+        try {
+          return await work(session);
+        } finally {
+          session.close();
         }
       }
       await sleep(500);

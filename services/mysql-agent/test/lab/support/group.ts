@@ -56,7 +56,7 @@ export interface GroupMember {
   agent: ChildProcess | undefined;
 }
 
-/** Three servers with their agents as processes, on loopback, and the API server that the agents talk to. */
+/** Servers, three unless said otherwise, with their agents as processes, on loopback, and the API server that the agents talk to. */
 export class TestGroup {
   readonly folder: string;
   readonly api: ApiServer;
@@ -78,7 +78,11 @@ export class TestGroup {
     this.#cloneBeyond = cloneBeyond;
   }
 
-  static async make(root: string, cloneBeyond: number): Promise<TestGroup> {
+  static async make(
+    root: string,
+    cloneBeyond: number,
+    names: readonly string[] = ["mysql-0", "mysql-1", "mysql-2"],
+  ): Promise<TestGroup> {
     const folder = mkdtempSync(join(tmpdir(), "tokenshield-mysql-"));
     const tls = join(folder, "tls");
     const secrets = join(folder, "secrets");
@@ -88,7 +92,6 @@ export class TestGroup {
     for (const { file } of accounts)
       writeFileSync(join(secrets, file), randomBytes(18).toString("base64url"), { mode: 0o600 });
     writeFileSync(join(secrets, "token"), "token-of-the-test");
-    const names = ["mysql-0", "mysql-1", "mysql-2"];
     const pem = (name: string): string => readFileSync(join(tls, name), "utf8");
     const api = new ApiServer({ key: pem("tls.key"), cert: pem("tls.crt") }, names);
     const rootPassword = readFileSync(join(secrets, "db-root-password"), "utf8");

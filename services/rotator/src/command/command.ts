@@ -1,0 +1,244 @@
+import { parseArgs } from "node:util";
+import type { Logger } from "pino";
+import { machineClock } from "../clock.ts";
+import { type Begin, codeOf, decide, type Mandate, type Outcome, rollback, RotatorError } from "../core/index.ts";
+import type { RotationMetrics} from "../records.ts";
+import { RunRecords } from "../records.ts";
+import { adopt } from "./adopt.ts";
+import { classNamed, type Parts, runOf } from "./parts.ts";
+import { statusOf, statusTable } from "./status.ts";
+
+export const usage = `usage: rotator job [CLASS…]     carries what the plan begins until every consumer uses it
+       rotator sweep [CLASS…]   closes graces that are over, finishes what a crash left
+       rotator --status [--json] [CLASS…]
+       rotator --rollback CLASS
+       rotator --compromised CLASS
+       rotator --adopt CLASS
+
+  --dry-run            says what would be done, and changes nothing
+  --status             class, generation, phase, age, next due, end of the grace, who uses which generation
+  --json               the status as JSON, one object a class
+  --rollback CLASS     brings the value before back, while it is still valid
+  --compromised CLASS  ends the value before at once, without its grace: who still uses it is named and will be refused
+  --adopt CLASS        writes a lost ledger anew from what is published and in force
+  --why TEXT           the reason, for the history
+
+Exit status: 0 done, 1 a class could not be brought on, 2 wrong usage or settings.
+`;
+
+/** What the command line asks for. */
+export type Asked =
+  | { readonly kind: "help" }
+  | {
+      readonly kind: "job" | "sweep";
+      readonly classes: readonly string[];
+      readonly dryRun: boolean;
+      readonly why: string;
+    }
+  | { readonly kind: "status"; readonly classes: readonly string[]; readonly as: "table" | "json" }
+  | {
+      readonly kind: "rollback" | "compromised" | "adopt";
+      readonly className: string;
+      readonly dryRun: boolean;
+      readonly why: string;
+    };
+
+/** @throws RotatorError `SETTINGS` where the words are not as the usage says */
+export function parseWords(words: readonly string[]): Asked {
+  let parsed: ReturnType<typeof parse>;
+  try {
+    parsed = parse(words);
+  } catch (error) {
+    throw new RotatorError("SETTINGS", error instanceof Error ? error.message : "wrong usage", { cause: error });
+  }
+  const { values, positionals } = parsed;
+  if (values.help === true) return { kind: "help" };
+  const [verb, ...classes] = positionals;
+  const dryRun = values["dry-run"] === true;
+  const orders = (["rollback", "compromised", "adopt"] as const).flatMap((kind) => {
+    const className = values[kind];
+    return className === undefined ? [] : [{ kind, className, dryRun, why: values.why ?? `--${kind}` }];
+  });
+  const [order, second] = orders;
+  const count = orders.length + (values.status === true ? 1 : 0);
+  if (order !== undefined && second === undefined && count === 1 && verb === undefined) return order;
+  if (values.status === true && count === 1)
+    return { kind: "status", classes: positionals, as: values.json === true ? "json" : "table" };
+  if (count === 0 && (verb === "job" || verb === "sweep")) {
+    return { kind: verb, classes, dryRun, why: values.why ?? (verb === "job" ? "a stack update" : "scheduled") };
+  }
+  throw new RotatorError(
+    "SETTINGS",
+    "expected one of job, sweep, --status, --rollback, --compromised, --adopt; see --help",
+  );
+}
+
+function parse(words: readonly string[]) {
+  return parseArgs({
+    args: [...words],
+    allowPositionals: true,
+    options: {
+      status: { type: "boolean" },
+      json: { type: "boolean" },
+      "dry-run": { type: "boolean" },
+      rollback: { type: "string" },
+      compromised: { type: "string" },
+      adopt: { type: "string" },
+      why: { type: "string" },
+      help: { type: "boolean" },
+    },
+  });
+}
+
+/** What a command prints with, and writes to. */
+export interface Surroundings {
+  readonly print: (line: string) => void;
+  readonly log: Logger;
+  readonly metrics: RotationMetrics;
+}
+
+/**
+ * Carries a command out.
+ *
+ * @returns the exit status
+ * @throws RotatorError `SETTINGS` where a class is not of the plan
+ */
+export async function carryOut(
+  asked: Exclude<Asked, { kind: "help" }>,
+  parts: Parts,
+  around: Surroundings,
+): Promise<number> {
+  const { print } = around;
+  switch (asked.kind) {
+    case "status": {
+      const all = await statusOf(parts, chosen(parts, asked.classes), machineClock.now());
+      print(asked.as === "json" ? JSON.stringify(all, undefined, 2) : statusTable(all));
+      return 0;
+    }
+    case "adopt": {
+      classNamed(parts.plan, asked.className);
+      if (asked.dryRun) {
+        print(`${asked.className}: would write a lost ledger anew from what is published and in force`);
+        return 0;
+      }
+      const { generation, phase } = await adopt(parts, asked.className, asked.why, machineClock.now());
+      print(`${asked.className}: generation ${generation} is taken over, ${phase}`);
+      return 0;
+    }
+    case "job":
+    case "sweep":
+      return eachClass(asked.kind, chosen(parts, asked.classes), asked, parts, around);
+    case "rollback":
+    case "compromised":
+      classNamed(parts.plan, asked.className);
+      return eachClass(asked.kind, [asked.className], asked, parts, around);
+  }
+}
+
+function chosen({ plan }: Parts, classes: readonly string[]): readonly string[] {
+  for (const className of classes) classNamed(plan, className);
+  return classes.length > 0 ? classes : Object.keys(plan.classes).sort();
+}
+
+type Verb = "job" | "sweep" | "rollback" | "compromised";
+
+async function eachClass(
+  verb: Verb,
+  classes: readonly string[],
+  { dryRun, why }: { readonly dryRun: boolean; readonly why: string },
+  parts: Parts,
+  around: Surroundings,
+): Promise<number> {
+  let status = 0;
+  for (const className of classes) {
+    try {
+      around.print(`${className}: ${await oneClass(verb, className, { dryRun, why }, parts, around)}`);
+    } catch (error) {
+      if (verb === "sweep" && error instanceof RotatorError && error.code === "BUSY") {
+        around.print(error.message);
+        continue;
+      }
+      around.log.error(
+        { resource: `${parts.plan.tenant}:${className}`, error: codeOf(error) },
+        "the class could not be brought on",
+      );
+      around.print(error instanceof Error ? error.message : "an unknown failure");
+      status = 1;
+    }
+  }
+  return status;
+}
+
+async function oneClass(
+  verb: Verb,
+  className: string,
+  { dryRun, why }: { readonly dryRun: boolean; readonly why: string },
+  parts: Parts,
+  { log, metrics }: Surroundings,
+): Promise<string> {
+  const mandate = await mandateOf(verb, className, parts);
+  if (mandate === "undo" && dryRun) return "would undo what was begun";
+  if (mandate !== "undo" && dryRun) return wouldDo(await ledgerOf(parts, className), mandate);
+  const records = new RunRecords(log, metrics, { tenant: parts.plan.tenant, actor: parts.holder, why });
+  const run = runOf(parts, className, records, why);
+  const outcome = mandate === "undo" ? await run.undo() : await patiently(parts, verb, () => run.carryOut(mandate));
+  return told(outcome);
+}
+
+async function mandateOf(verb: Verb, className: string, parts: Parts): Promise<Mandate | "undo"> {
+  const { begin } = classNamed(parts.plan, className);
+  switch (verb) {
+    case "job":
+      return { begin: begin as Begin | undefined, until: "converged", grace: "keep" };
+    case "sweep":
+      return { until: "closed", grace: "keep" };
+    case "compromised":
+      return { until: "closed", grace: "skip" };
+    case "rollback": {
+      const way = rollback(await ledgerOf(parts, className), null);
+      if (way === "too late") {
+        throw new RotatorError("OUT_OF_ORDER", `${className}: the value before is gone, so ask for a rotation instead`);
+      }
+      if (way === "undo") return "undo";
+      return { ...(way === "go on" ? {} : { begin: way }), until: "converged", grace: "keep" };
+    }
+  }
+}
+
+async function ledgerOf({ ledgers }: Parts, className: string): Promise<Outcome["ledger"]> {
+  const stored = await ledgers.read(className);
+  if (stored !== undefined) return stored.ledger;
+  throw new RotatorError("SETTINGS", `${className}: there is no ledger; an update writes the first`);
+}
+
+/** A job waits for another run, as it has to tell the update how it went; who comes by schedule comes again. */
+async function patiently(parts: Parts, verb: Verb, work: () => Promise<Outcome>): Promise<Outcome> {
+  const end = machineClock.monotonic() + parts.plan.limits.busy;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      const wait = verb !== "sweep" && error instanceof RotatorError && error.code === "BUSY";
+      if (!wait || machineClock.monotonic() > end) throw error;
+      await machineClock.sleep(parts.plan.limits.pause);
+    }
+  }
+}
+
+function wouldDo(ledger: Outcome["ledger"], mandate: Mandate): string {
+  const decision = decide(ledger, mandate, machineClock.now());
+  const where = `generation ${ledger.generation} is ${ledger.phase}`;
+  switch (decision.kind) {
+    case "step":
+      return `${where}; would go on with ${decision.edge}`;
+    case "wait":
+      return `${where}; its grace ends at ${decision.until.toISOString()}`;
+    case "rest":
+      return `${where}; nothing to do`;
+  }
+}
+
+function told({ ledger, steps, waitsUntil }: Outcome): string {
+  const grace = waitsUntil === undefined ? "" : `, grace until ${waitsUntil.toISOString()}`;
+  return `generation ${ledger.generation} is ${ledger.phase}${grace}${steps === 0 ? "; nothing to do" : ""}`;
+}

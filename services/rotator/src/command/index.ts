@@ -1,0 +1,3 @@
+export { type Asked, carryOut, parseWords, type Surroundings, usage } from "./command.ts";
+export { makeParts, type Parts } from "./parts.ts";
+export { serveMetrics } from "./serve.ts";

@@ -1,0 +1,117 @@
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { accountNamed, catalogue } from "@tokenshield/mysql";
+import { machineClock } from "../clock.ts";
+import { Consumers, type Trust } from "../consumers/index.ts";
+import { ClassRun, type Ledgers, type Records, RotatorError } from "../core/index.ts";
+import { type AccountGroup, DatabaseAccounts } from "../database/index.ts";
+import type { Environment, Plan, PlannedClass } from "../settings.ts";
+import { type Login, Vault, VaultLedgers, VaultValues } from "../vault/index.ts";
+
+/** What a command works with. */
+export interface Parts {
+  readonly plan: Plan;
+  readonly ledgers: Ledgers;
+  readonly values: VaultValues;
+  readonly consumers: Consumers;
+  /** Unique to this run, for leases and the history. */
+  readonly holder: string;
+  readonly mysqlCa: () => string;
+  close(): Promise<void>;
+}
+
+/** @throws RotatorError `SETTINGS` where a file is missing */
+export function makeParts(environment: Environment, plan: Plan): Parts {
+  const { request } = plan.limits;
+  const vault = new Vault({
+    address: environment.VAULT_ADDR,
+    ca: optionalText(environment.VAULT_CA_FILE),
+    namespace: environment.VAULT_NAMESPACE,
+    login: loginOf(environment),
+    timeout: request,
+  });
+  const trust: Trust = {
+    ca: optionalText(environment.CONSUMER_CA_FILE),
+    certificate: optionalText(environment.CLIENT_CERTIFICATE_FILE),
+    key: optionalText(environment.CLIENT_KEY_FILE),
+  };
+  return {
+    plan,
+    ledgers: new VaultLedgers(vault, plan.mount, plan.tenant),
+    values: new VaultValues(vault, plan.mount, plan.tenant),
+    consumers: new Consumers(plan.consumers, trust, request),
+    holder: `${environment.ROTATOR_IDENTITY ?? hostname()}/${randomUUID().slice(0, 8)}`,
+    mysqlCa: () => text(environment.MYSQL_TLS_CA),
+    close: () => vault.close(),
+  };
+}
+
+function loginOf(environment: Environment): Login {
+  const {
+    VAULT_TOKEN_FILE: file,
+    VAULT_K8S_ROLE: role,
+    VAULT_AUTH_MOUNT: mount,
+    VAULT_JWT_FILE: jwtFile,
+  } = environment;
+  if (file !== undefined) return { kind: "token", file };
+  if (role === undefined) throw new RotatorError("SETTINGS", "VAULT_K8S_ROLE: expected a role, given none");
+  return { kind: "kubernetes", mount, role, jwtFile };
+}
+
+function text(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    throw new RotatorError("SETTINGS", `${path}: expected a readable file`, { cause: error });
+  }
+}
+
+const optionalText = (path: string | undefined): string | undefined => (path === undefined ? undefined : text(path));
+
+/** The class of that name. @throws RotatorError `SETTINGS` that names those that there are */
+export function classNamed(plan: Plan, className: string): PlannedClass {
+  const found = plan.classes[className];
+  if (found !== undefined) return found;
+  throw new RotatorError("SETTINGS", `class ${className}: expected one of ${Object.keys(plan.classes).join(", ")}`);
+}
+
+/** What the steps of a class do. */
+export function workOf({ plan, values, consumers, mysqlCa }: Parts, className: string): DatabaseAccounts {
+  const { members, schema } = plan.database;
+  const accounts = catalogue(schema);
+  const groups = classNamed(plan, className).groups.map(({ name, account, generated }): AccountGroup => ({
+    name,
+    generated,
+    account: accountNamed(accounts, account),
+  }));
+  const admin = groups.find(({ account }) => account.name === "rotation");
+  if (admin === undefined) {
+    throw new RotatorError("SETTINGS", `class ${className}: expected the account rotation among its groups`);
+  }
+  return new DatabaseAccounts({
+    groups,
+    admin,
+    values,
+    consumers,
+    members,
+    ca: mysqlCa(),
+    limit: plan.limits.database,
+  });
+}
+
+/** A run of one class. */
+export function runOf(parts: Parts, className: string, records: Records, why: string): ClassRun {
+  const { plan, ledgers, holder } = parts;
+  return new ClassRun({
+    className,
+    ledgers,
+    work: workOf(parts, className),
+    clock: machineClock,
+    records,
+    limits: plan.limits,
+    graceSeconds: classNamed(plan, className).graceSeconds,
+    holder,
+    why,
+  });
+}

@@ -1,0 +1,129 @@
+import { lookup } from "node:dns/promises";
+import { Agent, fetch } from "undici";
+import type { RotationLedger } from "@tokenshield/rotation";
+
+/** Who uses values: every address of a name is one process, which tells at its metrics what it uses. */
+export interface Consumer {
+  readonly name: string;
+  /** Where its metrics are, such as `https://tokenizer-headless:8090/metrics`. */
+  readonly url: string;
+  /** The groups that it uses. */
+  readonly groups: readonly string[];
+}
+
+/** What one process says that it uses of one group: not what it has read, but what it works with. */
+export interface Report {
+  readonly group: string;
+  readonly generation: number;
+  readonly digest: string;
+}
+
+/** One process, and what it says; undefined where it gives no answer. */
+export interface Process {
+  readonly name: string;
+  readonly consumer: Consumer;
+  readonly reports: readonly Report[] | undefined;
+}
+
+/** Authorities, and what a consumer that wants a client certificate is shown; PEM. */
+export interface Trust {
+  readonly ca?: string | undefined;
+  readonly certificate?: string | undefined;
+  readonly key?: string | undefined;
+}
+
+/** The series in which a process tells what it uses; the value is the generation. */
+export const inUseSeries = "secret_in_use_generation";
+
+const line = new RegExp(`^${inUseSeries}\\{([^}]*)\\} (\\d+)`, "gm");
+
+/** @returns what Prometheus text says of values in use */
+export function parseReports(text: string): readonly Report[] {
+  return [...text.matchAll(line)].flatMap(([, labels = "", generation = "0"]) => {
+    const label = (name: string): string | undefined => new RegExp(`(?:^|,)${name}="([^"\\\\]*)"`).exec(labels)?.[1];
+    const [group, digest] = [label("secret_group"), label("digest")];
+    if (group === undefined || digest === undefined) return [];
+    return [{ group, digest, generation: Number(generation) }];
+  });
+}
+
+/** @returns who doesn't use the ledger's generation and value of a group that it uses; the reason in words */
+export function stragglers(ledger: RotationLedger, processes: readonly Process[]): readonly string[] {
+  return processes.flatMap(({ name, consumer, reports }) => {
+    if (reports === undefined) return [`${name} (no answer)`];
+    const late = consumer.groups.filter((group) => {
+      const digest = ledger.digests[group];
+      if (digest === undefined) return false;
+      const report = reports.find((each) => each.group === group);
+      return report?.generation !== ledger.generation || report.digest !== digest;
+    });
+    return late.length === 0 ? [] : [`${name} (${late.join(", ")})`];
+  });
+}
+
+/** Asks every process of every consumer. */
+export class Consumers {
+  readonly #consumers: readonly Consumer[];
+  readonly #trust: Trust;
+  readonly #timeout: number;
+
+  /** @param timeout milliseconds of one question */
+  constructor(consumers: readonly Consumer[], trust: Trust, timeout: number) {
+    this.#consumers = consumers;
+    this.#trust = trust;
+    this.#timeout = timeout;
+  }
+
+  async ask(): Promise<readonly Process[]> {
+    const all = await Promise.all(this.#consumers.map((consumer) => this.#processes(consumer)));
+    return all.flat();
+  }
+
+  async #processes(consumer: Consumer): Promise<readonly Process[]> {
+    const { hostname } = new URL(consumer.url);
+    let addresses: readonly string[];
+    try {
+      addresses = (await lookup(hostname, { all: true })).map(({ address }) => address);
+    } catch {
+      // A name without an address has no process; fail closed, as one may be on its way.
+      return [{ name: consumer.name, consumer, reports: undefined }];
+    }
+    return Promise.all(
+      [...new Set(addresses)].sort().map(async (address) => ({
+        name: `${consumer.name}/${address}`,
+        consumer,
+        reports: await this.#ask(consumer, address),
+      })),
+    );
+  }
+
+  async #ask({ url }: Consumer, address: string): Promise<readonly Report[] | undefined> {
+    const { ca, certificate, key } = this.#trust;
+    const family = address.includes(":") ? 6 : 4;
+    const agent = new Agent({
+      connect: {
+        timeout: this.#timeout,
+        // The certificate names the service; the connection goes to one of its processes.
+        lookup: (_host, options, found) => {
+          if (options.all === true) found(null, [{ address, family }]);
+          else found(null, address, family);
+        },
+        ...(ca === undefined ? {} : { ca }),
+        ...(certificate === undefined ? {} : { cert: certificate }),
+        ...(key === undefined ? {} : { key }),
+      },
+    });
+    try {
+      const answer = await fetch(url, {
+        dispatcher: agent,
+        redirect: "error",
+        signal: AbortSignal.timeout(this.#timeout),
+      });
+      return answer.status === 200 ? parseReports(await answer.text()) : undefined;
+    } catch {
+      return undefined;
+    } finally {
+      await agent.destroy();
+    }
+  }
+}

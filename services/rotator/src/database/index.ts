@@ -1,0 +1,1 @@
+export { type AccountGroup, DatabaseAccounts, type DatabaseOptions } from "./accounts.ts";

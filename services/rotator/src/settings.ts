@@ -1,0 +1,127 @@
+import { readFileSync } from "node:fs";
+import { z } from "zod";
+import type { Generation } from "@tokenshield/rotation";
+import { RotatorError } from "./core/index.ts";
+
+const name = z.string().regex(/^[a-z0-9]([-a-z0-9_]*[a-z0-9])?$/, "expected lower-case letters, digits, - and _");
+const milliseconds = z.number().int().min(10).max(3_600_000);
+const generation = z
+  .number()
+  .int()
+  .min(1)
+  .transform((number) => number as Generation);
+
+const begin = z.strictObject({
+  generation,
+  origin: generation,
+  request: z.string().nullable(),
+  kind: z.enum(["rotate", "rollback", "adopt"]),
+});
+
+const group = z.strictObject({
+  name,
+  /** The database account whose password it holds. */
+  account: z.enum(["root", "replication", "app", "backup", "monitoring", "rotation"]),
+  generated: z.array(z.string()).nonempty(),
+});
+
+const rotationClass = z.strictObject({
+  kind: z.literal("database"),
+  intervalDays: z.number().int().positive(),
+  automatic: z.boolean(),
+  graceSeconds: z.number().int().min(0),
+  /** In the order in which they change. */
+  groups: z.array(group).nonempty(),
+  begin: begin.optional(),
+});
+
+const plan = z.strictObject({
+  tenant: name,
+  /** KV mount. */
+  mount: name,
+  classes: z.record(name, rotationClass),
+  consumers: z.array(z.strictObject({ name, url: z.url({ protocol: /^https?$/ }), groups: z.array(name) })),
+  database: z.strictObject({
+    schema: z.string().regex(/^[A-Za-z0-9_]{1,64}$/, "expected letters, digits and underscores"),
+    members: z.array(z.strictObject({ name, host: z.string(), port: z.number().int().min(1).max(65_535) })).nonempty(),
+  }),
+  limits: z
+    .strictObject({
+      step: milliseconds.default(90_000),
+      converge: milliseconds.default(300_000),
+      attempts: z.number().int().min(1).max(20).default(4),
+      pause: milliseconds.default(1_000),
+      look: milliseconds.default(2_000),
+      leaseSeconds: z.number().int().min(1).max(600).default(30),
+      /** How long the database may take for one change. */
+      database: milliseconds.default(30_000),
+      /** One request to Vault or to a consumer. */
+      request: milliseconds.default(5_000),
+      /** How long a job waits for another run. */
+      busy: milliseconds.default(300_000),
+    })
+    .prefault({}),
+});
+
+/** What is to be rotated, as the program wrote it; no secret in it. */
+export type Plan = z.output<typeof plan>;
+
+/** One class of a plan. */
+export type PlannedClass = z.output<typeof rotationClass>;
+
+const environment = z
+  .object({
+    ROTATOR_PLAN: z.string().default("/etc/rotator/plan.json"),
+    VAULT_ADDR: z.url({ protocol: /^https?$/ }),
+    VAULT_CA_FILE: z.string().optional(),
+    VAULT_NAMESPACE: z.string().optional(),
+    VAULT_AUTH_MOUNT: z.string().default("kubernetes"),
+    VAULT_K8S_ROLE: z.string().optional(),
+    VAULT_JWT_FILE: z.string().default("/var/run/secrets/vault/token"),
+    VAULT_TOKEN_FILE: z.string().optional(),
+    MYSQL_TLS_CA: z.string().default("/mnt/tls/ca.crt"),
+    CONSUMER_CA_FILE: z.string().optional(),
+    CLIENT_CERTIFICATE_FILE: z.string().optional(),
+    CLIENT_KEY_FILE: z.string().optional(),
+    ROTATOR_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+    ROTATOR_IDENTITY: z.string().optional(),
+    LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  })
+  .refine((value) => value.VAULT_K8S_ROLE !== undefined || value.VAULT_TOKEN_FILE !== undefined, {
+    path: ["VAULT_K8S_ROLE"],
+    error: "expected a role, or VAULT_TOKEN_FILE, to log in to Vault with",
+  });
+
+/** Where everything is; no secret in it. */
+export type Environment = z.output<typeof environment>;
+
+function checked<Kind>(what: string, kind: z.ZodType<Kind>, given: unknown): Kind {
+  const { success, data, error } = kind.safeParse(given);
+  if (success) return data;
+  const lines = error.issues.map(({ path, message }) => `  ${path.join(".")}: ${message}`);
+  throw new RotatorError("SETTINGS", `${what} is not as expected:\n${lines.join("\n")}`);
+}
+
+/** @throws RotatorError `SETTINGS` that names every variable that is not as expected */
+export function readEnvironment(given: NodeJS.ProcessEnv): Environment {
+  return checked("the environment", environment, given);
+}
+
+/** @throws RotatorError `SETTINGS` that names every path of the plan that is not as expected */
+export function readPlan(path: string): Plan {
+  let document: unknown;
+  try {
+    document = JSON.parse(readFileSync(path, "utf8"));
+  } catch (error) {
+    throw new RotatorError("SETTINGS", `${path}: expected the plan of the rotations, as JSON`, { cause: error });
+  }
+  const read = checked(path, plan, document);
+  for (const [className, { groups }] of Object.entries(read.classes)) {
+    if (groups.some(({ account }) => account === "rotation")) continue;
+    throw new RotatorError(
+      "SETTINGS",
+      `${path}: classes.${className}.groups: expected the account rotation among them`,
+    );
+  }
+  return read;
+}

@@ -1,0 +1,336 @@
+import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { type AccountName, accountNamed, catalogue } from "@tokenshield/mysql";
+import {
+  firstLedger,
+  type Generation,
+  groupPath,
+  ledgerPath,
+  ledgerText,
+  parseLedger,
+  type RotationLedger,
+  stagedPath,
+  valueDigest,
+} from "@tokenshield/rotation";
+import { policyRules, policyText } from "../../../bin/components/vault/policy.js";
+import { TestGroup } from "../../../services/mysql-agent/test/lab/support/group.ts";
+import { startVault, type VaultServer } from "../../../services/tokenizer/test/lab/servers.ts";
+import { Client } from "./client.ts";
+
+const project = dirname(dirname(dirname(import.meta.dirname)));
+const environment = "test";
+const tenant = "acme";
+const mount = `tokenshield-${environment}`;
+
+/** The groups of the class `database`, in the order in which they change, and the account of each. */
+export const groups: Readonly<Record<string, AccountName>> = {
+  database_credentials: "app",
+  database_monitoring: "monitoring",
+  database_backup: "backup",
+  database_replication: "replication",
+  database_root: "root",
+  database_rotation: "rotation",
+};
+const names = Object.keys(groups);
+const accounts = catalogue("tokenshield");
+
+/** 32 letters and digits, as the program generates them. */
+function generated(): string {
+  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+  return Array.from({ length: 32 }, () => letters[randomInt(letters.length)] ?? "").join("");
+}
+
+/** How a run of the rotator ended. */
+export interface Run {
+  /** Its exit status, or the signal that ended it. */
+  readonly status: number | string;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** At which record of a run to kill it. */
+export interface KillAt {
+  readonly edge: string;
+  readonly result: "begun" | "done";
+}
+
+/**
+ * A MySQL group, Vault with a tenant's values and ledger as the program leaves them, clients that use the application's
+ * account, and the rotator as its own process with the rights that the program gives it.
+ */
+export class RotationPlatform {
+  readonly group: TestGroup;
+  readonly vault: VaultServer;
+  readonly clients: readonly Client[];
+  /** Everything that runs of the rotator have printed. */
+  output = "";
+  /** Every value that was ever generated. */
+  readonly generatedValues: string[] = [];
+  readonly #folder: string;
+  readonly #volume = new AbortController();
+  #following: Promise<void> = Promise.resolve();
+  /** Stops the values' way to the consumers, as a driver that is down would. */
+  volumeStuck = false;
+  graceSeconds = 2;
+  converge = 20_000;
+
+  private constructor(group: TestGroup, vault: VaultServer, folder: string, clients: readonly Client[]) {
+    this.group = group;
+    this.vault = vault;
+    this.#folder = folder;
+    this.clients = clients;
+  }
+
+  /** @param members how many servers the group has: an odd number */
+  static async start(mysqlRoot: string, vaultProgram: string, members: number): Promise<RotationPlatform> {
+    const memberNames = Array.from({ length: members }, (_, at) => `mysql-${at}`);
+    const [group, vault] = await Promise.all([
+      TestGroup.make(mysqlRoot, 100_000, memberNames),
+      startVault(vaultProgram),
+    ]);
+    const folder = mkdtempSync(join(tmpdir(), "tokenshield-rotation-"));
+    const clients = [new Client("pod-0", 20), new Client("pod-1", 300)];
+    const platform = new RotationPlatform(group, vault, folder, clients);
+    try {
+      group.start();
+      await platform.#prepareVault();
+      await group.whole();
+      platform.#following = platform.#follow();
+      const place = group.members[0]?.server.port ?? 0;
+      const ca = readFileSync(join(group.folder, "tls/ca.crt"), "utf8");
+      for (const client of clients) {
+        await client.start({ port: place, ca, files: join(folder, "files"), tenant, group: "database_credentials" });
+      }
+    } catch (error) {
+      await platform.stop();
+      throw error;
+    }
+    return platform;
+  }
+
+  async stop(): Promise<void> {
+    for (const client of this.clients) await client.stop();
+    this.#volume.abort();
+    await this.#following;
+    await this.group.end();
+    await this.vault.stop();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Asks Vault as root. */
+  async ask(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<{ status: number; data: Data }> {
+    const answer = await fetch(`${this.vault.address}/v1/${path}`, {
+      method,
+      headers: { "x-vault-token": this.vault.rootToken },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    return { status: answer.status, data: (text === "" ? {} : JSON.parse(text)) as Data };
+  }
+
+  async #prepareVault(): Promise<void> {
+    await this.ask("POST", `sys/mounts/${mount}`, { type: "kv", options: { version: "2" } });
+    const digests: Record<string, string> = {};
+    for (const [name, account] of Object.entries(groups)) {
+      const password = this.group.password(account);
+      this.generatedValues.push(password);
+      digests[name] = valueDigest(tenant, name, { password });
+      await this.#put(groupPath(tenant, name), this.#document(name, 1, password));
+    }
+    await this.#put(ledgerPath(tenant, "database"), JSON.parse(ledgerText(firstLedger(digests, new Date()))) as Data);
+    const bump = { gateways: [], commonName: "none", minutes: 1 };
+    const args = { environment, tenant, groupsOf: () => [], groups: names, classes: ["database"], bump };
+    await this.ask("PUT" as "POST", "sys/policies/acl/rotator", { policy: policyText(policyRules("rotator", args)) });
+    await this.useToken(["rotator"]);
+  }
+
+  /** Gives the rotator another token, with these policies. */
+  async useToken(policies: readonly string[]): Promise<void> {
+    const { data } = await this.ask("POST", "auth/token/create", { policies, no_default_policy: true, ttl: "1h" });
+    const { client_token: token } = data["auth"] as { client_token: string };
+    writeFileSync(join(this.#folder, "token"), token, { mode: 0o600 });
+  }
+
+  /** A policy that refuses every write of published values; ledgers can be written. */
+  async refusePublications(): Promise<void> {
+    const rules = names.flatMap((name) => [groupPath(tenant, name), stagedPath(tenant, name)]);
+    const read = rules.map((path) => `path "${mount}/data/${path}" { capabilities = ["read"] }`);
+    const ledger = `path "${mount}/data/${ledgerPath(tenant, "database")}" { capabilities = ["create","read","update"] }`;
+    await this.ask("PUT" as "POST", "sys/policies/acl/no-publications", { policy: [...read, ledger].join("\n") });
+    await this.useToken(["no-publications"]);
+  }
+
+  #document(name: string, generation: number, password: string): Data {
+    const username = accountNamed(accounts, groups[name] ?? "").user;
+    const url = `mysql://${username}:${password}@mysql:3306/tokenshield`;
+    const document = { username, password, password_previous: "", generation: String(generation) };
+    return name === "database_credentials" ? { ...document, url } : document;
+  }
+
+  async #put(path: string, data: Data): Promise<void> {
+    const { status } = await this.ask("POST", `${mount}/data/${path}`, { data });
+    if (status !== 200) throw new Error(`Vault took ${path} with status ${status}`);
+  }
+
+  async published(name: string): Promise<Readonly<Record<string, string>>> {
+    const { data } = await this.ask("GET", `${mount}/data/${groupPath(tenant, name)}`);
+    return (data["data"] as { data: Record<string, string> }).data;
+  }
+
+  async ledger(): Promise<RotationLedger> {
+    const { data } = await this.ask("GET", `${mount}/data/${ledgerPath(tenant, "database")}`);
+    return parseLedger(JSON.stringify((data["data"] as { data: unknown }).data), "the test's ledger");
+  }
+
+  /** How many versions Vault has of the ledger and all values. */
+  async versions(): Promise<number> {
+    let sum = 0;
+    for (const path of [ledgerPath(tenant, "database"), ...names.map((name) => groupPath(tenant, name))]) {
+      const { data } = await this.ask("GET", `${mount}/metadata/${path}`);
+      sum += (data["data"] as { current_version: number }).current_version;
+    }
+    return sum;
+  }
+
+  /** Loses the ledger with all its versions. */
+  async loseLedger(): Promise<void> {
+    await this.ask("DELETE", `${mount}/metadata/${ledgerPath(tenant, "database")}`);
+  }
+
+  /** What an update does before it starts the rotator: stages the next generation of every group. */
+  async stage(): Promise<Generation> {
+    const generation = ((await this.ledger()).generation + 1) as Generation;
+    for (const name of names) {
+      const password = generated();
+      this.generatedValues.push(password);
+      await this.#put(stagedPath(tenant, name), this.#document(name, generation, password));
+    }
+    this.#writePlan({ generation, origin: generation, request: null, kind: "rotate" });
+    return generation;
+  }
+
+  #writePlan(begin?: Data): void {
+    const plan = {
+      tenant,
+      mount,
+      classes: {
+        database: {
+          kind: "database",
+          intervalDays: 90,
+          automatic: true,
+          graceSeconds: this.graceSeconds,
+          groups: names.map((name) => ({ name, account: groups[name], generated: ["password"] })),
+          ...(begin === undefined ? {} : { begin }),
+        },
+      },
+      consumers: this.clients.map(({ name, port }) => ({
+        name,
+        url: `http://127.0.0.1:${port}/metrics`,
+        groups: ["database_credentials"],
+      })),
+      database: {
+        schema: "tokenshield",
+        members: this.group.members.map(({ name, server }) => ({ name, host: "127.0.0.1", port: server.port })),
+      },
+      limits: {
+        step: 30_000,
+        converge: this.converge,
+        attempts: 2,
+        pause: 100,
+        look: 100,
+        leaseSeconds: 1,
+        database: 6_000,
+        request: 2_000,
+        busy: 20_000,
+      },
+    };
+    writeFileSync(join(this.#folder, "plan.json"), JSON.stringify(plan));
+  }
+
+  /** Runs the rotator as its own process. */
+  rotator(words: readonly string[], kill?: KillAt): Promise<Run> {
+    const child = spawn(process.execPath, [join(project, "services/rotator/src/main.ts"), ...words], {
+      env: {
+        PATH: process.env["PATH"] ?? "",
+        ROTATOR_PLAN: join(this.#folder, "plan.json"),
+        VAULT_ADDR: this.vault.address,
+        VAULT_TOKEN_FILE: join(this.#folder, "token"),
+        MYSQL_TLS_CA: join(this.group.folder, "tls/ca.crt"),
+        ROTATOR_IDENTITY: "test",
+      },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
+    child.stderr.on("data", (chunk: Buffer) => {
+      stderr += chunk.toString();
+      if (kill !== undefined && stderr.includes(`"edge":"${kill.edge}"`) && reached(stderr, kill))
+        child.kill("SIGKILL");
+    });
+    return new Promise((resolve) => {
+      child.once("close", (code, signal) => {
+        this.output += stdout + stderr;
+        resolve({ status: code ?? signal ?? "", stdout, stderr });
+      });
+    });
+  }
+
+  /** Sweeps until the class is closed, or abandoned, as the CronJob does. */
+  async sweepUntilClosed(): Promise<RotationLedger> {
+    for (let round = 0; round < 20; round += 1) {
+      const { status, stdout, stderr } = await this.rotator(["sweep"]);
+      const ledger = await this.ledger();
+      if (ledger.phase === "closed" || ledger.phase === "abandoned") return ledger;
+      if (status !== 0) throw new Error(`a sweep ended with ${status}:\n${stdout}${stderr}`);
+      const { previous } = ledger;
+      const rest =
+        previous?.until === undefined || previous.until === null ? 0 : Date.parse(previous.until) - Date.now();
+      await sleep(Math.max(100, rest));
+    }
+    throw new Error("20 sweeps have not closed the class");
+  }
+
+  /** What the secrets volume does: writes every published value, and the one before, as files that its readers follow. */
+  async #follow(): Promise<void> {
+    const { signal } = this.#volume;
+    const folder = join(this.#folder, "files");
+    mkdirSync(folder);
+    while (!signal.aborted) {
+      if (!this.volumeStuck) {
+        for (const [name, account] of Object.entries(groups)) await this.#deliver(name, account, folder);
+      }
+      await sleep(50, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #deliver(name: string, account: AccountName, folder: string): Promise<void> {
+    let values: Readonly<Record<string, string>>;
+    try {
+      values = await this.published(name);
+    } catch {
+      // Vault is away: the last values stay.
+      return;
+    }
+    // One file a group, so that a reader never sees the number of one generation and the value of another.
+    write(join(folder, name), JSON.stringify(values));
+    const { file } = accountNamed(accounts, account);
+    write(join(this.group.folder, "secrets", `${file}-previous`), values["password_previous"] ?? "");
+    write(join(this.group.folder, "secrets", file), values["password"] ?? "");
+  }
+}
+
+type Data = Record<string, unknown>;
+
+function write(path: string, text: string): void {
+  writeFileSync(`${path}.new`, text, { mode: 0o600 });
+  renameSync(`${path}.new`, path);
+}
+
+function reached(stderr: string, { edge, result }: KillAt): boolean {
+  return stderr.split("\n").some((line) => line.includes(`"edge":"${edge}"`) && line.includes(`"result":"${result}"`));
+}
