@@ -70,28 +70,123 @@ describe("rotating the database's accounts", function () {
 
   it("changes nothing, in Vault's versions too, where nothing is to be done", async () => {
     const versions = await platform.versions();
-    for (const words of [["sweep"], ["job"], ["--status"], ["sweep", "--dry-run"]]) {
+    for (const words of [["sweep"], ["job", "--dry-run"]]) {
       assert.equal((await platform.rotator(words)).status, 0, words.join(" "));
     }
     assert.equal(await platform.versions(), versions);
   });
 
-  for (const [at, edge] of (
-    ["stage", "retain", "verify", "publish", "converge", "discard", "close"] as const
-  ).entries()) {
-    const result = at % 2 === 0 ? "begun" : "done";
-    it(`ends well after kill -9 when ${edge} had ${result === "begun" ? "begun" : "been done"}`, async () => {
-      const before = await values();
-      const generation = await platform.stage();
-      const words = ["discard", "close"].includes(edge) ? ["--compromised", "database"] : ["job"];
-      if (words[0] !== "job") assert.equal((await platform.rotator(["job"])).status, 0);
+  it("ends well after kill -9 at every edge of one rotation", async () => {
+    const before = await values();
+    const generation = await platform.stage();
+    const kills = [
+      ["job", "stage", "begun"],
+      ["job", "retain", "done"],
+      ["job", "verify", "begun"],
+      ["job", "publish", "done"],
+      ["job", "converge", "begun"],
+    ] as const;
+    const kill = async (words: readonly string[], edge: string, result: "begun" | "done"): Promise<void> => {
       const killed = await platform.rotator(words, { edge, result });
-      assert.equal(killed.status, "SIGKILL", killed.stdout + killed.stderr);
-      const again = await platform.rotator(["job"]);
-      assert.equal(again.status, 0, again.stdout + again.stderr);
-      await platform.sweepUntilClosed();
-      await assertSettled(generation, before);
-      assert.equal(refused(), 0);
-    });
-  }
+      assert.equal(killed.status, "SIGKILL", `${edge} ${result}: ${killed.stdout}${killed.stderr}`);
+    };
+    for (const [verb, edge, result] of kills) await kill([verb], edge, result);
+    const job = await platform.rotator(["job"]);
+    assert.equal(job.status, 0, job.stdout + job.stderr);
+    await kill(["--compromised", "database"], "discard", "done");
+    await kill(["sweep"], "close", "begun");
+    await platform.sweepUntilClosed();
+    await assertSettled(generation, before);
+    assert.equal(refused(), 0);
+  });
+
+  it("keeps the old value working at every failure, says where it stands, and goes on", async () => {
+    const before = await values();
+    const early = await platform.rotator(["job"]);
+    assert.equal(early.status, 0, "what was begun is closed");
+    const generation = await platform.stage();
+    const [server] = platform.group.members;
+    assert.ok(server);
+
+    const fails = async (words: readonly string[], phase: string, saying: RegExp): Promise<void> => {
+      const run = await platform.rotator(words);
+      assert.equal(run.status, 1, run.stdout + run.stderr);
+      assert.match(run.stdout, saying);
+      const ledger = await platform.ledger();
+      assert.equal(ledger.phase, phase);
+      assert.equal(ledger.lease, undefined);
+    };
+    server.server.signal("SIGSTOP");
+    await fails(["job"], "staged", /no primary was found/);
+    server.server.signal("SIGCONT");
+    await platform.group.whole();
+    await platform.refusePublications();
+    await fails(["job"], "verified", /Vault refused to write .*: the role has no right to it/);
+    await platform.useToken(["rotator"]);
+    platform.converge = 500;
+    platform.plan({ generation });
+    for (const client of platform.clients) client.stuck = true;
+    await fails(["job"], "published", /pod-0\/127\.0\.0\.1 \(database_credentials\), pod-1.* don't use generation/);
+    const status = await platform.rotator(["--status", "--json"]);
+    const [shown] = JSON.parse(status.stdout) as { phase: string; uses: { generation: number }[]; last: string }[];
+    assert.equal(shown?.phase, "published");
+    assert.equal(shown.last, "converge failed (NOT_CONVERGED)");
+    assert.deepEqual(new Set(shown.uses.map((use) => use.generation)), new Set([generation - 1]));
+    for (const client of platform.clients) client.stuck = false;
+    platform.converge = 20_000;
+    platform.plan({ generation });
+    assert.equal((await platform.rotator(["job"])).status, 0);
+    await platform.sweepUntilClosed();
+    await assertSettled(generation, before);
+    assert.equal(refused(), 0);
+  });
+
+  it("brings the value before back: undone before it is published, as a new generation after", async () => {
+    const before = await values();
+    await platform.stage();
+    await platform.rotator(["job"], { edge: "retain", result: "done" });
+    const undone = await platform.rotator(["--rollback", "database"]);
+    assert.equal(undone.status, 0, undone.stdout + undone.stderr);
+    assert.equal((await platform.ledger()).phase, "abandoned");
+    assert.deepEqual(await values(), before);
+
+    platform.graceSeconds = 60;
+    const generation = await platform.stage();
+    assert.equal((await platform.rotator(["job"])).status, 0);
+    assert.notDeepEqual(await values(), before);
+    const started = performance.now();
+    const back = await platform.rotator(["--rollback", "database", "--why", "a test"]);
+    assert.equal(back.status, 0, back.stdout + back.stderr);
+    print(
+      `the value before is in use again by all ${((performance.now() - started) / 1000).toFixed(1)} s after --rollback`,
+    );
+    assert.deepEqual(await values(), before);
+    const rolledBack = await platform.ledger();
+    assert.equal(rolledBack.generation, generation + 1);
+    assert.equal(rolledBack.phase, "converged");
+    const ended = await platform.rotator(["--compromised", "database"]);
+    assert.equal(ended.status, 0, ended.stdout + ended.stderr);
+    await assertSettled(generation + 1, new Map());
+    assert.equal(refused(), 0);
+    assert.equal((await platform.rotator(["--rollback", "database"])).status, 1, "too late");
+  });
+
+  it("takes live values over where the ledger was lost, and not where it is there", async () => {
+    const { generation } = await platform.ledger();
+    const there = await platform.rotator(["--adopt", "database"]);
+    assert.equal(there.status, 1);
+    assert.match(there.stderr, /its ledger is there/);
+    await platform.loseLedger();
+    const lost = await platform.rotator(["sweep"]);
+    assert.equal(lost.status, 1);
+    assert.match(lost.stdout, /there is no ledger/);
+    const adopted = await platform.rotator(["--adopt", "database"]);
+    assert.equal(adopted.status, 0, adopted.stdout + adopted.stderr);
+    await assertSettled(generation, new Map());
+  });
+
+  it("prints no value", () => {
+    assert.ok(platform.generatedValues.length > 20);
+    for (const value of platform.generatedValues) assert.equal(platform.output.includes(value), false);
+  });
 });

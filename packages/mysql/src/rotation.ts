@@ -232,7 +232,7 @@ export class PasswordRotation {
     const end = performance.now() + limit;
     let last = "no member was asked";
     while (performance.now() < end) {
-      for (const member of [...members].sort((a) => (a === this.#leader ? -1 : 0))) {
+      for (const member of [...members].sort((a, b) => Number(b === this.#leader) - Number(a === this.#leader))) {
         let session: Session | undefined;
         try {
           session = await this.#open(member);

@@ -99,7 +99,7 @@ export class Client {
   async #use({ port, ca }: ClientPlace): Promise<void> {
     while (!this.#stop.signal.aborted) {
       const worked = await this.#login({ port, ca }, this.#inUse.password);
-      await this.#pause(worked ? 5 : 50);
+      await this.#pause(worked ? 20 : 50);
     }
   }
 

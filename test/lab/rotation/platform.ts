@@ -209,11 +209,13 @@ export class RotationPlatform {
       this.generatedValues.push(password);
       await this.#put(stagedPath(tenant, name), this.#document(name, generation, password));
     }
-    this.#writePlan({ generation, origin: generation, request: null, kind: "rotate" });
+    this.plan({ generation });
     return generation;
   }
 
-  #writePlan(begin?: Data): void {
+  /** Writes the plan that the program gives to the rotator. */
+  plan({ generation }: { readonly generation: number }): void {
+    const begin = { generation, origin: generation, request: null, kind: "rotate" };
     const plan = {
       tenant,
       mount,
@@ -224,7 +226,7 @@ export class RotationPlatform {
           automatic: true,
           graceSeconds: this.graceSeconds,
           groups: names.map((name) => ({ name, account: groups[name], generated: ["password"] })),
-          ...(begin === undefined ? {} : { begin }),
+          begin,
         },
       },
       consumers: this.clients.map(({ name, port }) => ({
@@ -239,11 +241,11 @@ export class RotationPlatform {
       limits: {
         step: 30_000,
         converge: this.converge,
-        attempts: 2,
+        attempts: 1,
         pause: 100,
         look: 100,
         leaseSeconds: 1,
-        database: 6_000,
+        database: 3_000,
         request: 2_000,
         busy: 20_000,
       },
