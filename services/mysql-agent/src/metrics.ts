@@ -1,3 +1,4 @@
+import { type InUse, inUseLabels, inUseSeries } from "@tokenshield/rotation";
 import { Counter, Gauge, Registry } from "prom-client";
 import type { Agent } from "./agent.ts";
 import { hasQuorum, servingRole } from "./members.ts";
@@ -11,8 +12,14 @@ const blocks = ["errant", "diverged", "lost", "unheard"] as const;
  * The agent's metrics. Read from the agent when they are scraped, so that a scrape costs the server nothing.
  *
  * @param group the group's name, a label of every series
+ * @param secrets which passwords the agent works with; absent where it knows no tenant
  */
-export function metrics(agent: Agent, figures: () => Figures | undefined, group: string): Registry {
+export function metrics(
+  agent: Agent,
+  figures: () => Figures | undefined,
+  group: string,
+  secrets?: { readonly tenant: string; readonly inUse: () => readonly InUse[] },
+): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ group });
   const gauge = (name: string, help: string, read: () => number): void => {
@@ -123,5 +130,24 @@ export function metrics(agent: Agent, figures: () => Figures | undefined, group:
     "How long flow control held writes back on this member",
     (now) => now.throttledMicroseconds / 1_000_000,
   );
+  if (secrets !== undefined) tellSecretsInUse(registry, secrets);
   return registry;
+}
+
+/** Which generation of each account's password the agent works with, for a rotation to see that it has come over. */
+function tellSecretsInUse(
+  registry: Registry,
+  { tenant, inUse }: { readonly tenant: string; readonly inUse: () => readonly InUse[] },
+): void {
+  new Gauge({
+    name: inUseSeries,
+    help: "Generation of an account's password that the agent works with",
+    labelNames: inUseLabels,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { group, generation, digest } of inUse())
+        this.set({ tenant_id: tenant, secret_group: group, digest }, generation);
+    },
+  });
 }

@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { said } from "@tokenshield/mysql";
+import { catalogue, said } from "@tokenshield/mysql";
+import type { InUse } from "@tokenshield/rotation";
 import { Agent, type Log } from "./agent.ts";
 import { certificateReader } from "./certificate.ts";
 import { AgentError } from "./errors.ts";
@@ -29,6 +30,7 @@ export async function runAgent(settings: Settings, log: Log, stop: AbortSignal):
     token: () => required(settings.KUBERNETES_TOKEN_FILE),
     timeout: 2_000,
   });
+  const passwords = new PasswordFiles(settings.SECRETS_MOUNT_PATH);
   const server = new MySqlServer({
     self,
     members,
@@ -36,7 +38,7 @@ export async function runAgent(settings: Settings, log: Log, stop: AbortSignal):
     groupName: settings.MYSQL_GROUP_NAME,
     schema: settings.MYSQL_SCHEMA,
     ca: () => readFileSync(settings.MYSQL_TLS_CA, "utf8"),
-    passwords: new PasswordFiles(settings.SECRETS_MOUNT_PATH),
+    passwords,
     certificate: certificateReader(settings.MYSQL_TLS_CERT, (error) => {
       log.warn({ why: said(error) }, "the certificate can't be read");
     }),
@@ -57,7 +59,7 @@ export async function runAgent(settings: Settings, log: Log, stop: AbortSignal):
   });
   const probes = new Probes(
     agent,
-    metrics(agent, () => server.figures, group),
+    metrics(agent, () => server.figures, group, secretsInUse(settings, server, passwords)),
     {
       silence: settings.AGENT_SILENCE,
       round: 15_000,
@@ -72,6 +74,23 @@ export async function runAgent(settings: Settings, log: Log, stop: AbortSignal):
     server.close();
     await api.close();
   }
+}
+
+/** The agent works with two accounts: it is root, and lets its member join as the account of replication. */
+function secretsInUse(
+  { TENANT_ID: tenant, MYSQL_SCHEMA: schema }: Settings,
+  server: MySqlServer,
+  passwords: PasswordFiles,
+): { tenant: string; inUse: () => readonly InUse[] } | undefined {
+  if (tenant === undefined) return undefined;
+  const accounts = catalogue(schema).filter(({ name }) => name === "root" || name === "replication");
+  return {
+    tenant,
+    inUse: () =>
+      accounts.flatMap((account) =>
+        server.usesPresentPassword(account) ? (passwords.inUse(tenant, account) ?? []) : [],
+      ),
+  };
 }
 
 async function rounds(agent: Agent, settings: Settings, log: Log, stop: AbortSignal): Promise<void> {

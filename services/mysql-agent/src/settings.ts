@@ -41,6 +41,8 @@ const schema = z.object({
   MYSQL_TLS_CERT: z.string().optional(),
   MYSQL_TLS_MODE: z.enum(["VERIFY_IDENTITY", "VERIFY_CA"]).default("VERIFY_IDENTITY"),
   MYSQL_CLONE_BEYOND: z.coerce.number().int().min(0).default(100_000),
+  /** Whose passwords these are, for what the metrics tell of them. */
+  TENANT_ID: name.optional(),
   SECRETS_MOUNT_PATH: z.string().default("/mnt/secrets"),
   AGENT_HOST: z.string().default("0.0.0.0"),
   AGENT_PORT: port.default(9104),

@@ -229,11 +229,18 @@ export class RotationPlatform {
           begin,
         },
       },
-      consumers: this.clients.map(({ name, port }) => ({
-        name,
-        url: `http://127.0.0.1:${port}/metrics`,
-        groups: ["database_credentials"],
-      })),
+      consumers: [
+        ...this.clients.map(({ name, port }) => ({
+          name,
+          url: `http://127.0.0.1:${port}/metrics`,
+          groups: ["database_credentials"],
+        })),
+        ...this.group.members.map(({ name, healthPort }) => ({
+          name,
+          url: `http://127.0.0.1:${healthPort}/metrics`,
+          groups: ["database_root", "database_replication"],
+        })),
+      ],
       database: {
         schema: "tokenshield",
         members: this.group.members.map(({ name, server }) => ({ name, host: "127.0.0.1", port: server.port })),
@@ -323,6 +330,7 @@ export class RotationPlatform {
     const { file } = accountNamed(accounts, account);
     write(join(this.group.folder, "secrets", `${file}-previous`), values["password_previous"] ?? "");
     write(join(this.group.folder, "secrets", file), values["password"] ?? "");
+    write(join(this.group.folder, "secrets", file.replace(/password$/, "generation")), values["generation"] ?? "");
   }
 }
 

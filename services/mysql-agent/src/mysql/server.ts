@@ -59,6 +59,10 @@ export class MySqlServer implements Server {
   /** Sessions of this process that are open now. */
   readonly #own = new Set<number>();
   #observer: Session | undefined;
+  /** Root's password with which the last login worked. */
+  #rootPassword: string | undefined;
+  /** A session that was replaced: the server may still show it for a moment. */
+  #replaced: number | undefined;
   #figures: Figures | undefined;
 
   constructor(options: MySqlServerOptions) {
@@ -86,6 +90,12 @@ export class MySqlServer implements Server {
       const answers = error instanceof MySqlRefusal && error.errno > 0;
       return { kind: answers ? "unsettled" : "down", why: said(error) };
     }
+  }
+
+  /** Whether the last login as root was with its present password; other accounts' passwords are read at each use. */
+  usesPresentPassword({ name }: Account): boolean {
+    const root = accountNamed(this.#accounts, "root");
+    return name !== root.name || this.#options.passwords.current(root) === this.#rootPassword;
   }
 
   async bootstrap(): Promise<void> {
@@ -174,8 +184,16 @@ export class MySqlServer implements Server {
   }
 
   async #observing(): Promise<Session> {
-    if (this.#observer?.isOpen === true) return this.#observer;
+    if (this.#replaced !== undefined) this.#own.delete(this.#replaced);
+    this.#replaced = undefined;
+    const root = accountNamed(this.#accounts, "root");
+    if (this.#observer?.isOpen === true) {
+      // After a rotation the agent comes over at once: the password before it ends with the grace.
+      if (this.usesPresentPassword(root)) return this.#observer;
+      this.#replaced = this.#observer.id;
+    }
     this.#forget();
+    if (this.#replaced !== undefined) this.#own.add(this.#replaced);
     this.#observer = await this.#login(this.#options.patience);
     return this.#observer;
   }
@@ -207,10 +225,12 @@ export class MySqlServer implements Server {
     let session: Session;
     try {
       session = await Session.open(login(current));
+      this.#rootPassword = current;
     } catch (error) {
       const previous = passwords.previous(account);
       if (previous === undefined || !(error instanceof MySqlRefusal && error.errno === accessDenied)) throw error;
       session = await Session.open(login(previous));
+      this.#rootPassword = previous;
     }
     this.#own.add(session.id);
     return session;

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import type { Logger } from "pino";
 import { machineClock } from "../clock.ts";
 import { type Begin, codeOf, decide, type Mandate, type Outcome, rollback, RotatorError } from "../core/index.ts";
-import type { RotationMetrics} from "../records.ts";
+import type { RotationMetrics } from "../records.ts";
 import { RunRecords } from "../records.ts";
 import { adopt } from "./adopt.ts";
 import { classNamed, type Parts, runOf } from "./parts.ts";

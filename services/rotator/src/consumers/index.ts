@@ -1,10 +1,1 @@
-export {
-  type Consumer,
-  Consumers,
-  inUseSeries,
-  parseReports,
-  type Process,
-  type Report,
-  stragglers,
-  type Trust,
-} from "./reports.ts";
+export { type Consumer, Consumers, parseReports, type Process, stragglers, type Trust } from "./reports.ts";

@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { Agent, fetch } from "undici";
-import type { RotationLedger } from "@tokenshield/rotation";
+import { type InUse, inUseSeries, type RotationLedger } from "@tokenshield/rotation";
 
 /** Who uses values: every address of a name is one process, which tells at its metrics what it uses. */
 export interface Consumer {
@@ -11,18 +11,11 @@ export interface Consumer {
   readonly groups: readonly string[];
 }
 
-/** What one process says that it uses of one group: not what it has read, but what it works with. */
-export interface Report {
-  readonly group: string;
-  readonly generation: number;
-  readonly digest: string;
-}
-
 /** One process, and what it says; undefined where it gives no answer. */
 export interface Process {
   readonly name: string;
   readonly consumer: Consumer;
-  readonly reports: readonly Report[] | undefined;
+  readonly reports: readonly InUse[] | undefined;
 }
 
 /** Authorities, and what a consumer that wants a client certificate is shown; PEM. */
@@ -32,13 +25,10 @@ export interface Trust {
   readonly key?: string | undefined;
 }
 
-/** The series in which a process tells what it uses; the value is the generation. */
-export const inUseSeries = "secret_in_use_generation";
-
 const line = new RegExp(`^${inUseSeries}\\{([^}]*)\\} (\\d+)`, "gm");
 
 /** @returns what Prometheus text says of values in use */
-export function parseReports(text: string): readonly Report[] {
+export function parseReports(text: string): readonly InUse[] {
   return [...text.matchAll(line)].flatMap(([, labels = "", generation = "0"]) => {
     const label = (name: string): string | undefined => new RegExp(`(?:^|,)${name}="([^"\\\\]*)"`).exec(labels)?.[1];
     const [group, digest] = [label("secret_group"), label("digest")];
@@ -97,7 +87,7 @@ export class Consumers {
     );
   }
 
-  async #ask({ url }: Consumer, address: string): Promise<readonly Report[] | undefined> {
+  async #ask({ url }: Consumer, address: string): Promise<readonly InUse[] | undefined> {
     const { ca, certificate, key } = this.#trust;
     const family = address.includes(":") ? 6 : 4;
     const agent = new Agent({

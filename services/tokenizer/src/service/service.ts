@@ -24,6 +24,7 @@ import {
 } from "./parts.ts";
 import { LoginFollower } from "./login-follower.ts";
 import { Periodic } from "./periodic.ts";
+import { tellSecretsInUse } from "./secrets-in-use.ts";
 
 /** The ports that the service listens on. */
 export interface ServicePorts {
@@ -154,6 +155,9 @@ export class Service {
     stack.add(() => api.server.close());
     const ports = { http, icap, api: await api.server.listen(settings.LISTEN_HOST, settings.API_PORT) };
 
+    tellSecretsInUse(metrics.registry, settings.TENANT_ID, files, () =>
+      database.uses(databaseLogins(files, settings)[0]),
+    );
     const login = new LoginFollower(database, files, settings, secretMetrics, log);
     files.onChange("database login", (batch) => login.changed(batch));
     for (const work of [

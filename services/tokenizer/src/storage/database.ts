@@ -81,8 +81,13 @@ export class MySqlDatabase implements Database {
    * @throws StoreUnavailable if the login is refused; the old credentials stay in use
    */
   async useCredentials(credentials: DatabaseCredentials): Promise<void> {
-    if (credentials.user === this.#credentials.user && credentials.password === this.#credentials.password) return;
+    if (this.uses(credentials)) return;
     await this.#replace(() => ({ options: this.#options, credentials }));
+  }
+
+  /** Whether new connections log in with these credentials. */
+  uses({ user, password }: DatabaseCredentials): boolean {
+    return user === this.#credentials.user && password === this.#credentials.password;
   }
 
   /**

@@ -133,6 +133,7 @@ export class TestGroup {
         MYSQL_CLONE_BEYOND: `${this.#cloneBeyond}`,
         SECRETS_MOUNT_PATH: join(this.folder, "secrets"),
         MYSQL_TLS_CERT: join(this.folder, member.name, "tls/tls.crt"),
+        TENANT_ID: "acme",
         AGENT_HOST: "127.0.0.1",
         AGENT_PORT: `${member.healthPort}`,
         AGENT_LEAVE_FOLDER: member.leave,

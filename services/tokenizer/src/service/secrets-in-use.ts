@@ -1,0 +1,52 @@
+import { type GroupFiles, inUseLabels, inUseOf, inUseSeries } from "@tokenshield/rotation";
+import { Gauge, type Registry } from "prom-client";
+import { clientKeyFile, sessionKeyFile } from "../accounts/index.ts";
+import type { SecretFiles } from "../core/ports.ts";
+
+const login: GroupFiles = {
+  group: "database_credentials",
+  generation: "db-generation",
+  fields: { password: "db-password" },
+};
+
+const clientKey = (client: string): GroupFiles => ({
+  group: `api_${client}`,
+  generation: `${clientKeyFile(client)}-generation`,
+  fields: { API_KEY: clientKeyFile(client) },
+});
+
+/** Groups whose files are in force as soon as they are in memory: each check reads them anew. */
+const inMemory: readonly GroupFiles[] = [
+  clientKey("dashboard"),
+  clientKey("cli"),
+  clientKey("backup"),
+  { group: "admin", generation: "admin-generation", fields: { PASSWORD: "admin-password" } },
+  { group: "jwt", generation: "jwt-generation", fields: { JWT_SECRET: sessionKeyFile } },
+];
+
+/**
+ * Tells at every scrape which generation of each mounted group the service works with, by a keyed digest of its value.
+ *
+ * @param loggedIn whether the database's pool logs in with the mounted login
+ */
+export function tellSecretsInUse(
+  registry: Registry,
+  tenant: string,
+  files: SecretFiles,
+  loggedIn: () => boolean,
+): void {
+  new Gauge({
+    name: inUseSeries,
+    help: "Generation of a group of mounted credentials that the service works with.",
+    labelNames: inUseLabels,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const group of [...(loggedIn() ? [login] : []), ...inMemory]) {
+        const found = inUseOf(tenant, group, (file) => files.read(file));
+        if (found === undefined) continue;
+        this.set({ tenant_id: tenant, secret_group: found.group, digest: found.digest }, found.generation);
+      }
+    },
+  });
+}

@@ -1,0 +1,38 @@
+import assert from "node:assert/strict";
+import { valueDigest } from "@tokenshield/rotation";
+import { Registry } from "prom-client";
+import type { SecretFiles } from "../../src/core/ports.ts";
+import { tellSecretsInUse } from "../../src/service/secrets-in-use.ts";
+
+function mounted(files: Readonly<Record<string, string>>): SecretFiles {
+  return { read: (name) => files[name], onChange: () => () => undefined };
+}
+
+async function told(files: Readonly<Record<string, string>>, loggedIn: () => boolean): Promise<string> {
+  const registry = new Registry();
+  tellSecretsInUse(registry, "acme", mounted(files), loggedIn);
+  return registry.metrics();
+}
+
+describe("what the service tells of the credentials that it works with", () => {
+  const files = { "db-password": "a-password", "db-generation": "7", "jwt-secret": "a-secret", "jwt-generation": "2" };
+
+  it("is the generation and the keyed digest of each group, and no value", async () => {
+    const text = await told(files, () => true);
+    const digest = valueDigest("acme", "database_credentials", { password: "a-password" });
+    assert.ok(text.includes(`secret_group="database_credentials",digest="${digest}"} 7`), text);
+    assert.match(text, /secret_group="jwt",digest="[0-9a-f]{32}"\} 2/);
+    assert.doesNotMatch(text, /a-password|a-secret/);
+  });
+
+  it("leaves the login out until the database's pool uses it", async () => {
+    const text = await told(files, () => false);
+    assert.doesNotMatch(text, /database_credentials/);
+    assert.match(text, /secret_group="jwt"/);
+  });
+
+  it("leaves a group out whose files are not all there", async () => {
+    const text = await told({ "jwt-secret": "a-secret" }, () => false);
+    assert.doesNotMatch(text, /secret_group/);
+  });
+});
