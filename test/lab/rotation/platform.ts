@@ -20,11 +20,14 @@ import { policyRules, policyText } from "../../../bin/components/vault/policy.js
 import { TestGroup } from "../../../services/mysql-agent/test/lab/support/group.ts";
 import { startVault, type VaultServer } from "../../../services/tokenizer/test/lab/servers.ts";
 import { Client } from "./client.ts";
+import { Tokenizer } from "./service.ts";
 
 const project = dirname(dirname(dirname(import.meta.dirname)));
 const environment = "test";
 const tenant = "acme";
 const mount = `tokenshield-${environment}`;
+
+const transitKey = "tokenshield-acme";
 
 /** The groups of the class `database`, in the order in which they change, and the account of each. */
 export const groups: Readonly<Record<string, AccountName>> = {
@@ -43,6 +46,18 @@ function generated(): string {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   return Array.from({ length: 32 }, () => letters[randomInt(letters.length)] ?? "").join("");
 }
+
+/** Limits of the plan that a test changes. */
+export interface Limits {
+  readonly converge: number;
+  readonly database: number;
+  readonly attempts: number;
+}
+
+/** For steps that are to succeed. */
+export const usualLimits: Limits = { converge: 60_000, database: 20_000, attempts: 2 };
+/** For steps that are to fail. */
+export const shortLimits: Limits = { converge: 500, database: 2_000, attempts: 1 };
 
 /** How a run of the rotator ended. */
 export interface Run {
@@ -66,6 +81,7 @@ export class RotationPlatform {
   readonly group: TestGroup;
   readonly vault: VaultServer;
   readonly clients: readonly Client[];
+  readonly tokenizer: Tokenizer;
   /** Everything that runs of the rotator have printed. */
   output = "";
   /** Every value that was ever generated. */
@@ -73,12 +89,21 @@ export class RotationPlatform {
   readonly #folder: string;
   readonly #volume = new AbortController();
   #following: Promise<void> = Promise.resolve();
+  readonly #delivered = new Map<string, string>();
   /** Stops the values' way to the consumers, as a driver that is down would. */
   volumeStuck = false;
   graceSeconds = 2;
-  converge = 20_000;
+  /** Milliseconds, where a machine may be busy. */
+  limits: Limits = usualLimits;
 
-  private constructor(group: TestGroup, vault: VaultServer, folder: string, clients: readonly Client[]) {
+  private constructor(
+    group: TestGroup,
+    vault: VaultServer,
+    folder: string,
+    clients: readonly Client[],
+    tokenizer: Tokenizer,
+  ) {
+    this.tokenizer = tokenizer;
     this.group = group;
     this.vault = vault;
     this.#folder = folder;
@@ -94,7 +119,14 @@ export class RotationPlatform {
     ]);
     const folder = mkdtempSync(join(tmpdir(), "tokenshield-rotation-"));
     const clients = [new Client("pod-0", 20), new Client("pod-1", 300)];
-    const platform = new RotationPlatform(group, vault, folder, clients);
+    const tokenizer = await Tokenizer.prepare({
+      folder,
+      mysqlPort: group.members[0]?.server.port ?? 0,
+      mysqlCa: join(group.folder, "tls/ca.crt"),
+      vaultAddress: vault.address,
+      tokenFile: join(folder, "tokenizer-token"),
+    });
+    const platform = new RotationPlatform(group, vault, folder, clients, tokenizer);
     try {
       group.start();
       await platform.#prepareVault();
@@ -105,6 +137,7 @@ export class RotationPlatform {
       for (const client of clients) {
         await client.start({ port: place, ca, files: join(folder, "files"), tenant, group: "database_credentials" });
       }
+      await tokenizer.start();
     } catch (error) {
       await platform.stop();
       throw error;
@@ -113,6 +146,7 @@ export class RotationPlatform {
   }
 
   async stop(): Promise<void> {
+    await this.tokenizer.stop();
     for (const client of this.clients) await client.stop();
     this.#volume.abort();
     await this.#following;
@@ -122,7 +156,11 @@ export class RotationPlatform {
   }
 
   /** Asks Vault as root. */
-  async ask(method: "GET" | "POST" | "DELETE", path: string, body?: unknown): Promise<{ status: number; data: Data }> {
+  async ask(
+    method: "GET" | "POST" | "PUT" | "DELETE",
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; data: Data }> {
     const answer = await fetch(`${this.vault.address}/v1/${path}`, {
       method,
       headers: { "x-vault-token": this.vault.rootToken },
@@ -144,15 +182,26 @@ export class RotationPlatform {
     await this.#put(ledgerPath(tenant, "database"), JSON.parse(ledgerText(firstLedger(digests, new Date()))) as Data);
     const bump = { gateways: [], commonName: "none", minutes: 1 };
     const args = { environment, tenant, groupsOf: () => [], groups: names, classes: ["database"], bump };
-    await this.ask("PUT" as "POST", "sys/policies/acl/rotator", { policy: policyText(policyRules("rotator", args)) });
+    await this.ask("PUT", "sys/policies/acl/rotator", { policy: policyText(policyRules("rotator", args)) });
     await this.useToken(["rotator"]);
+    await this.#prepareTransit();
   }
 
-  /** Gives the rotator another token, with these policies. */
-  async useToken(policies: readonly string[]): Promise<void> {
+  async #prepareTransit(): Promise<void> {
+    await this.ask("POST", "sys/mounts/transit", { type: "transit" });
+    await this.ask("POST", `transit/keys/${transitKey}`, { exportable: false });
+    const policy = ["datakey/plaintext", "decrypt", "rewrap"].map(
+      (operation) => `path "transit/${operation}/${transitKey}" { capabilities = ["update"] }`,
+    );
+    await this.ask("PUT", "sys/policies/acl/tokenizer", { policy: policy.join("\n") });
+    await this.useToken(["tokenizer"], "tokenizer-token");
+  }
+
+  /** Gives the rotator, or another reader of a file, another token with these policies. */
+  async useToken(policies: readonly string[], file = "token"): Promise<void> {
     const { data } = await this.ask("POST", "auth/token/create", { policies, no_default_policy: true, ttl: "1h" });
     const { client_token: token } = data["auth"] as { client_token: string };
-    writeFileSync(join(this.#folder, "token"), token, { mode: 0o600 });
+    writeFileSync(join(this.#folder, file), token, { mode: 0o600 });
   }
 
   /** A policy that refuses every write of published values; ledgers can be written. */
@@ -160,7 +209,7 @@ export class RotationPlatform {
     const rules = names.flatMap((name) => [groupPath(tenant, name), stagedPath(tenant, name)]);
     const read = rules.map((path) => `path "${mount}/data/${path}" { capabilities = ["read"] }`);
     const ledger = `path "${mount}/data/${ledgerPath(tenant, "database")}" { capabilities = ["create","read","update"] }`;
-    await this.ask("PUT" as "POST", "sys/policies/acl/no-publications", { policy: [...read, ledger].join("\n") });
+    await this.ask("PUT", "sys/policies/acl/no-publications", { policy: [...read, ledger].join("\n") });
     await this.useToken(["no-publications"]);
   }
 
@@ -235,6 +284,7 @@ export class RotationPlatform {
           url: `http://127.0.0.1:${port}/metrics`,
           groups: ["database_credentials"],
         })),
+        { name: "tokenizer", url: this.tokenizer.metricsUrl, groups: ["database_credentials"] },
         ...this.group.members.map(({ name, healthPort }) => ({
           name,
           url: `http://127.0.0.1:${healthPort}/metrics`,
@@ -246,13 +296,11 @@ export class RotationPlatform {
         members: this.group.members.map(({ name, server }) => ({ name, host: "127.0.0.1", port: server.port })),
       },
       limits: {
-        step: 30_000,
-        converge: this.converge,
-        attempts: 1,
+        step: 60_000,
+        ...this.limits,
         pause: 100,
         look: 100,
         leaseSeconds: 1,
-        database: 3_000,
         request: 2_000,
         busy: 20_000,
       },
@@ -269,6 +317,9 @@ export class RotationPlatform {
         VAULT_ADDR: this.vault.address,
         VAULT_TOKEN_FILE: join(this.#folder, "token"),
         MYSQL_TLS_CA: join(this.group.folder, "tls/ca.crt"),
+        CONSUMER_CA_FILE: join(this.#folder, "consumer-ca.pem"),
+        CLIENT_CERTIFICATE_FILE: join(this.#folder, "client.pem"),
+        CLIENT_KEY_FILE: join(this.#folder, "client.key"),
         ROTATOR_IDENTITY: "test",
       },
       stdio: ["ignore", "pipe", "pipe"],
@@ -326,7 +377,12 @@ export class RotationPlatform {
       return;
     }
     // One file a group, so that a reader never sees the number of one generation and the value of another.
-    write(join(folder, name), JSON.stringify(values));
+    const before = this.#delivered.get(name);
+    const now = JSON.stringify(values);
+    if (before === now) return;
+    this.#delivered.set(name, now);
+    write(join(folder, name), now);
+    if (account === "app") this.tokenizer.mount(values);
     const { file } = accountNamed(accounts, account);
     write(join(this.group.folder, "secrets", `${file}-previous`), values["password_previous"] ?? "");
     write(join(this.group.folder, "secrets", file), values["password"] ?? "");

@@ -14,6 +14,13 @@ export interface Ended {
   readonly output: string;
 }
 
+/** What the service needs around it: databases, keys, and who signs its certificates. */
+export interface Surroundings {
+  readonly mysql: Pick<Platform["mysql"], "authority" | "port">;
+  readonly vault: Pick<Platform["vault"], "address">;
+  readonly tokenFile: string;
+}
+
 /** The service as a process of its own, with mounted files as in a pod. */
 export class ServiceProcess {
   readonly folder: string;
@@ -40,7 +47,7 @@ export class ServiceProcess {
   }
 
   /** Writes the mounted files; nothing runs yet. */
-  static async prepare(platform: Platform, more: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
+  static async prepare(platform: Surroundings, more: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
     const folder = mkdtempSync(join(tmpdir(), "tokenshield-service-"));
     const authority = platform.mysql.authority;
     const own = authority.issue("localhost");

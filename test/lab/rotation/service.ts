@@ -1,0 +1,115 @@
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { makeAuthority } from "../../../services/tokenizer/test/lab/certificates.ts";
+import { ServiceProcess } from "../../../services/tokenizer/test/lab/service-process.ts";
+
+/** Where the service runs. */
+export interface ServicePlace {
+  /** For the files that the rotator reads. */
+  readonly folder: string;
+  readonly mysqlPort: number;
+  /** File with the authority of the group's certificates. */
+  readonly mysqlCa: string;
+  readonly vaultAddress: string;
+  /** File with the service's token for Vault. */
+  readonly tokenFile: string;
+}
+
+/** Whatever its answers, a key that nobody else has. */
+const apiKey = "key-of-the-command-line-for-rotations";
+
+/** The tokenizer as a process, and a client that lets it make tokens all the time. */
+export class Tokenizer {
+  readonly #service: ServiceProcess;
+  #stop = new AbortController();
+  #load: Promise<void> = Promise.resolve();
+  /** Requests that were answered with anything but success. */
+  readonly failed: string[] = [];
+  requests = 0;
+
+  private constructor(service: ServiceProcess) {
+    this.#service = service;
+  }
+
+  static async prepare(place: ServicePlace): Promise<Tokenizer> {
+    const authority = makeAuthority();
+    const service = await ServiceProcess.prepare(
+      {
+        mysql: { authority, port: place.mysqlPort },
+        vault: { address: place.vaultAddress },
+        tokenFile: place.tokenFile,
+      },
+      { DB_CA_FILE: place.mysqlCa, PLATFORM_CLIENTS: "cli:read+write", RATE_LIMIT_PER_ADDRESS: "1000000" },
+    );
+    const tokenizer = new Tokenizer(service);
+    const { certificate, key } = authority.issue("rotator");
+    writeFileSync(join(place.folder, "consumer-ca.pem"), authority.certificate);
+    writeFileSync(join(place.folder, "client.pem"), certificate);
+    writeFileSync(join(place.folder, "client.key"), key, { mode: 0o600 });
+    return tokenizer;
+  }
+
+  get metricsUrl(): string {
+    return `https://127.0.0.1:${this.#service.ports.api}/metrics`;
+  }
+
+  get output(): string {
+    return this.#service.output;
+  }
+
+  /** The database's values as files, with what else the service needs. */
+  mount({ username, password, password_previous: previous, generation }: Readonly<Record<string, string>>): void {
+    this.#service.mount({
+      "db-username": username ?? "",
+      "db-password": password ?? "",
+      "db-password-previous": previous ?? "",
+      "db-generation": generation ?? "",
+      "jwt-secret": "signing-key-of-the-process-1",
+      "admin-password": "Bootstrap-Secret-1",
+      "cli-api-key": apiKey,
+    });
+  }
+
+  async start(): Promise<void> {
+    const started = await this.#service.start();
+    if (started !== "ready") throw new Error(`the tokenizer does not start: ${started.output}`);
+    this.#load = this.#use();
+  }
+
+  /** Stops the client; it can start again. */
+  async pause(): Promise<void> {
+    this.#stop.abort();
+    await this.#load;
+  }
+
+  resume(): void {
+    this.#stop = new AbortController();
+    this.#load = this.#use();
+  }
+
+  async stop(): Promise<void> {
+    await this.pause();
+    await this.#service.remove();
+  }
+
+  /** Resident memory of the process, in bytes. */
+  async memory(): Promise<number> {
+    const { text } = await this.#service.call("GET", "/metrics");
+    return Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1] ?? Number.NaN);
+  }
+
+  async #use(): Promise<void> {
+    const body = { items: [{ card_number: "4111111111111111" }] };
+    while (!this.#stop.signal.aborted) {
+      this.requests += 1;
+      try {
+        const { status, text } = await this.#service.call("POST", "/api/v1/tokenize", body, { "x-api-key": apiKey });
+        if (status !== 200) this.failed.push(`${status} ${text.slice(0, 200)}`);
+      } catch (error) {
+        this.failed.push(String(error));
+      }
+      await sleep(20, undefined, { signal: this.#stop.signal }).catch(() => undefined);
+    }
+  }
+}
