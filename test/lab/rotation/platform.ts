@@ -38,8 +38,13 @@ export const groups: Readonly<Record<string, AccountName>> = {
   database_root: "root",
   database_rotation: "rotation",
 };
-const names = Object.keys(groups);
 const accounts = catalogue("tokenshield");
+
+function accountOf(name: string): AccountName {
+  const account = groups[name];
+  if (account === undefined) throw new Error(`no account for ${name}`);
+  return account;
+}
 
 /** 32 letters and digits, as the program generates them. */
 function generated(): string {
@@ -87,6 +92,7 @@ export class RotationPlatform {
   /** Every value that was ever generated. */
   readonly generatedValues: string[] = [];
   readonly #folder: string;
+  readonly #names: readonly string[];
   readonly #volume = new AbortController();
   #following: Promise<void> = Promise.resolve();
   readonly #delivered = new Map<string, string>();
@@ -102,7 +108,9 @@ export class RotationPlatform {
     folder: string,
     clients: readonly Client[],
     tokenizer: Tokenizer,
+    names: readonly string[],
   ) {
+    this.#names = names;
     this.tokenizer = tokenizer;
     this.group = group;
     this.vault = vault;
@@ -110,8 +118,16 @@ export class RotationPlatform {
     this.clients = clients;
   }
 
-  /** @param members how many servers the group has: an odd number */
-  static async start(mysqlRoot: string, vaultProgram: string, members: number): Promise<RotationPlatform> {
+  /**
+   * @param members how many servers the group has: an odd number
+   * @param names the groups of the class
+   */
+  static async start(
+    mysqlRoot: string,
+    vaultProgram: string,
+    members: number,
+    names: readonly string[] = Object.keys(groups),
+  ): Promise<RotationPlatform> {
     const memberNames = Array.from({ length: members }, (_, at) => `mysql-${at}`);
     const [group, vault] = await Promise.all([
       TestGroup.make(mysqlRoot, 100_000, memberNames),
@@ -126,7 +142,7 @@ export class RotationPlatform {
       vaultAddress: vault.address,
       tokenFile: join(folder, "tokenizer-token"),
     });
-    const platform = new RotationPlatform(group, vault, folder, clients, tokenizer);
+    const platform = new RotationPlatform(group, vault, folder, clients, tokenizer, names);
     try {
       group.start();
       await platform.#prepareVault();
@@ -173,7 +189,8 @@ export class RotationPlatform {
   async #prepareVault(): Promise<void> {
     await this.ask("POST", `sys/mounts/${mount}`, { type: "kv", options: { version: "2" } });
     const digests: Record<string, string> = {};
-    for (const [name, account] of Object.entries(groups)) {
+    for (const name of this.#names) {
+      const account = accountOf(name);
       const password = this.group.password(account);
       this.generatedValues.push(password);
       digests[name] = valueDigest(tenant, name, { password });
@@ -181,7 +198,7 @@ export class RotationPlatform {
     }
     await this.#put(ledgerPath(tenant, "database"), JSON.parse(ledgerText(firstLedger(digests, new Date()))) as Data);
     const bump = { gateways: [], commonName: "none", minutes: 1 };
-    const args = { environment, tenant, groupsOf: () => [], groups: names, classes: ["database"], bump };
+    const args = { environment, tenant, groupsOf: () => [], groups: this.#names, classes: ["database"], bump };
     await this.ask("PUT", "sys/policies/acl/rotator", { policy: policyText(policyRules("rotator", args)) });
     await this.useToken(["rotator"]);
     await this.#prepareTransit();
@@ -206,7 +223,7 @@ export class RotationPlatform {
 
   /** A policy that refuses every write of published values; ledgers can be written. */
   async refusePublications(): Promise<void> {
-    const rules = names.flatMap((name) => [groupPath(tenant, name), stagedPath(tenant, name)]);
+    const rules = this.#names.flatMap((name) => [groupPath(tenant, name), stagedPath(tenant, name)]);
     const read = rules.map((path) => `path "${mount}/data/${path}" { capabilities = ["read"] }`);
     const ledger = `path "${mount}/data/${ledgerPath(tenant, "database")}" { capabilities = ["create","read","update"] }`;
     await this.ask("PUT", "sys/policies/acl/no-publications", { policy: [...read, ledger].join("\n") });
@@ -238,7 +255,7 @@ export class RotationPlatform {
   /** How many versions Vault has of the ledger and all values. */
   async versions(): Promise<number> {
     let sum = 0;
-    for (const path of [ledgerPath(tenant, "database"), ...names.map((name) => groupPath(tenant, name))]) {
+    for (const path of [ledgerPath(tenant, "database"), ...this.#names.map((name) => groupPath(tenant, name))]) {
       const { data } = await this.ask("GET", `${mount}/metadata/${path}`);
       sum += (data["data"] as { current_version: number }).current_version;
     }
@@ -253,7 +270,7 @@ export class RotationPlatform {
   /** What an update does before it starts the rotator: stages the next generation of every group. */
   async stage(): Promise<Generation> {
     const generation = ((await this.ledger()).generation + 1) as Generation;
-    for (const name of names) {
+    for (const name of this.#names) {
       const password = generated();
       this.generatedValues.push(password);
       await this.#put(stagedPath(tenant, name), this.#document(name, generation, password));
@@ -274,7 +291,7 @@ export class RotationPlatform {
           intervalDays: 90,
           automatic: true,
           graceSeconds: this.graceSeconds,
-          groups: names.map((name) => ({ name, account: groups[name], generated: ["password"] })),
+          groups: this.#names.map((name) => ({ name, account: groups[name], generated: ["password"] })),
           begin,
         },
       },
@@ -362,7 +379,7 @@ export class RotationPlatform {
     mkdirSync(folder);
     while (!signal.aborted) {
       if (!this.volumeStuck) {
-        for (const [name, account] of Object.entries(groups)) await this.#deliver(name, account, folder);
+        for (const name of this.#names) await this.#deliver(name, accountOf(name), folder);
       }
       await sleep(50, undefined, { signal }).catch(() => undefined);
     }
