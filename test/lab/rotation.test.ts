@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { accountNamed, catalogue } from "@tokenshield/mysql";
 import { needServers } from "../../services/tokenizer/test/lab/servers.ts";
-import { groups, RotationPlatform, shortLimits, usualLimits } from "./rotation/platform.ts";
+import { RotationPlatform } from "./rotation/platform.ts";
+import { groups, shared, shortLimits, usualLimits } from "./rotation/values.ts";
 
 const accounts = catalogue("tokenshield");
 const print = (line: string): void => {
@@ -95,11 +96,11 @@ describe("rotating the database's accounts", function () {
       const killed = await platform.rotator(words, { edge, result });
       assert.equal(killed.status, "SIGKILL", `${edge} ${result}: ${killed.stdout}${killed.stderr}`);
     };
-    for (const [verb, edge, result] of kills) await kill([verb], edge, result);
-    const job = await platform.rotator(["job"]);
+    for (const [verb, edge, result] of kills) await kill([verb, "database"], edge, result);
+    const job = await platform.rotator(["job", "database"]);
     assert.equal(job.status, 0, job.stdout + job.stderr);
     await kill(["--compromised", "database"], "discard", "done");
-    await kill(["sweep"], "close", "begun");
+    await kill(["sweep", "database"], "close", "begun");
     await platform.sweepUntilClosed();
     await assertSettled(generation, before);
     assert.deepEqual(refused(), []);
@@ -107,7 +108,7 @@ describe("rotating the database's accounts", function () {
 
   it("keeps the old value working at every failure, says where it stands, and goes on", async () => {
     const before = await values();
-    const early = await platform.rotator(["job"]);
+    const early = await platform.rotator(["job", "database"]);
     assert.equal(early.status, 0, "what was begun is closed");
     const generation = await platform.stage();
     const [server] = platform.group.members;
@@ -126,16 +127,20 @@ describe("rotating the database's accounts", function () {
     // No service can work while its database hangs.
     await platform.tokenizer.pause();
     server.server.signal("SIGSTOP");
-    await fails(["job"], "staged", /no primary was found/);
+    await fails(["job", "database"], "staged", /no primary was found/);
     server.server.signal("SIGCONT");
     await platform.group.whole();
     platform.tokenizer.resume();
     await platform.refusePublications();
-    await fails(["job"], "verified", /Vault refused to write .*: the role has no right to it/);
+    await fails(["job", "database"], "verified", /Vault refused to write .*: the role has no right to it/);
     await platform.useToken(["rotator"]);
     for (const client of platform.clients) client.stuck = true;
-    await fails(["job"], "published", /pod-0\/127\.0\.0\.1 \(database_credentials\), pod-1.* don't use generation/);
-    const status = await platform.rotator(["--status", "--json"]);
+    await fails(
+      ["job", "database"],
+      "published",
+      /pod-0\/127\.0\.0\.1 \(database_credentials\), pod-1.* don't use generation/,
+    );
+    const status = await platform.rotator(["--status", "--json", "database"]);
     const [shown] = JSON.parse(status.stdout) as {
       phase: string;
       uses: { process: string; generation: number }[];
@@ -148,7 +153,7 @@ describe("rotating the database's accounts", function () {
     for (const client of platform.clients) client.stuck = false;
     platform.limits = usualLimits;
     platform.plan({ generation });
-    assert.equal((await platform.rotator(["job"])).status, 0);
+    assert.equal((await platform.rotator(["job", "database"])).status, 0);
     await platform.sweepUntilClosed();
     await assertSettled(generation, before);
     assert.deepEqual(refused(), []);
@@ -157,7 +162,7 @@ describe("rotating the database's accounts", function () {
   it("brings the value before back: undone before it is published, as a new generation after", async () => {
     const before = await values();
     await platform.stage();
-    await platform.rotator(["job"], { edge: "retain", result: "done" });
+    await platform.rotator(["job", "database"], { edge: "retain", result: "done" });
     const undone = await platform.rotator(["--rollback", "database"]);
     assert.equal(undone.status, 0, undone.stdout + undone.stderr);
     assert.equal((await platform.ledger()).phase, "abandoned");
@@ -165,7 +170,7 @@ describe("rotating the database's accounts", function () {
 
     platform.graceSeconds = 60;
     const generation = await platform.stage();
-    assert.equal((await platform.rotator(["job"])).status, 0);
+    assert.equal((await platform.rotator(["job", "database"])).status, 0);
     assert.notDeepEqual(await values(), before);
     const started = performance.now();
     const back = await platform.rotator(["--rollback", "database", "--why", "a test"]);
@@ -190,13 +195,37 @@ describe("rotating the database's accounts", function () {
     assert.equal(there.status, 1);
     assert.match(there.stderr, /its ledger is there/);
     await platform.loseLedger();
-    const lost = await platform.rotator(["sweep"]);
+    const lost = await platform.rotator(["sweep", "database"]);
     assert.equal(lost.status, 1);
     assert.match(lost.stdout, /there is no ledger/);
     const adopted = await platform.rotator(["--adopt", "database"]);
     assert.equal(adopted.status, 0, adopted.stdout + adopted.stderr);
     await assertSettled(generation, new Map());
   });
+
+  for (const className of ["api", "jwt"] as const) {
+    it(`rotates the class ${className} while clients show the new value before the service has read it`, async () => {
+      const { field, group } = shared[className];
+      const { [field]: old = "" } = await platform.published(group);
+      platform.graceSeconds = 1;
+      const generation = await platform.stageShared(className);
+      const killed = await platform.rotator(["job", className], { edge: "publish", result: "begun" });
+      assert.equal(killed.status, "SIGKILL", killed.stdout + killed.stderr);
+      const job = await platform.rotator(["job", className]);
+      assert.equal(job.status, 0, job.stdout + job.stderr);
+      assert.equal((await platform.ledger(className)).phase, "converged");
+      if (className === "api") assert.equal(await platform.tokenizer.statusWith(old), 200, "in the grace");
+      await platform.sweepUntilClosed(className);
+      const ledger = await platform.ledger(className);
+      assert.equal(ledger.generation, generation);
+      const published = await platform.published(group);
+      assert.equal(published["generation"], String(generation));
+      assert.equal(published[`${field}_previous`], "");
+      assert.notEqual(published[field], old);
+      if (className === "api") assert.equal(await platform.tokenizer.statusWith(old), 401, "after the grace");
+      assert.deepEqual(refused(), []);
+    });
+  }
 
   it("prints no value", () => {
     assert.ok(platform.generatedValues.length > 20);

@@ -1,7 +1,8 @@
 /** Rotates the database's accounts again and again under load: every value in use by all, every old one refused, no request failed. */
 import { parseArgs } from "node:util";
 import { accountNamed, catalogue, text, withSession } from "@tokenshield/mysql";
-import { groups, RotationPlatform } from "../lab/rotation/platform.ts";
+import { RotationPlatform } from "../lab/rotation/platform.ts";
+import { groups } from "../lab/rotation/values.ts";
 import { lab } from "../lab/support/lab.ts";
 
 const { values } = parseArgs({
@@ -84,7 +85,9 @@ async function rotateAgainAndAgain(
   );
 }
 
-const seconds = (since: number): string => ((performance.now() - since) / 1000).toFixed(0);
+function seconds(since: number): string {
+  return ((performance.now() - since) / 1000).toFixed(0);
+}
 
 /** Connections of the application's account. */
 async function connections(platform: RotationPlatform): Promise<number> {

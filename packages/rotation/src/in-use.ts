@@ -1,4 +1,5 @@
 import { valueDigest } from "./digest.ts";
+import { previousSuffix } from "./paths.ts";
 
 /**
  * The series in which a process tells what it works with, for a rotation to see that everybody has come over: labels
@@ -7,7 +8,13 @@ import { valueDigest } from "./digest.ts";
  */
 export const inUseSeries = "secret_in_use_generation";
 
-/** The labels of `inUseSeries`. */
+/**
+ * The series in which a process tells that it accepts another value of a group beside the one that it works with: the
+ * next one, before anybody uses it, or the one before, during a grace. The value is 1.
+ */
+export const besideSeries = "secret_beside_accepted";
+
+/** The labels of `inUseSeries` and `besideSeries`. */
 export const inUseLabels = ["tenant_id", "secret_group", "digest"] as const;
 
 /** A group as its readers have it: one file a generated field, and one with the generation. */
@@ -25,6 +32,8 @@ export interface InUse {
   readonly generation: number;
   /** See `valueDigest`. */
   readonly digest: string;
+  /** The digest of the value that is accepted beside it; undefined where there is none. */
+  readonly beside: string | undefined;
 }
 
 /**
@@ -37,8 +46,17 @@ export function inUseOf(
   read: (file: string) => string | undefined,
 ): InUse | undefined {
   const generation = Number(read(files.generation) ?? "");
-  const values = Object.entries(files.fields).map(([field, file]) => [field, read(file) ?? ""] as const);
-  const whole = Number.isSafeInteger(generation) && generation >= 1 && values.every(([, value]) => value !== "");
-  if (!whole) return undefined;
-  return { group: files.group, generation, digest: valueDigest(tenant, files.group, Object.fromEntries(values)) };
+  const digest = digestOf(tenant, files, read);
+  if (!Number.isSafeInteger(generation) || generation < 1 || digest === undefined) return undefined;
+  const beside = digestOf(tenant, files, (file) => read(`${file}-${previousSuffix}`));
+  return { group: files.group, generation, digest, beside };
+}
+
+function digestOf(
+  tenant: string,
+  { fields, group }: GroupFiles,
+  read: (file: string) => string | undefined,
+): string | undefined {
+  const values = Object.entries(fields).map(([field, file]) => [field, read(file) ?? ""] as const);
+  return values.some(([, value]) => value === "") ? undefined : valueDigest(tenant, group, Object.fromEntries(values));
 }

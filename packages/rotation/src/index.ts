@@ -1,5 +1,5 @@
 export { valueDigest } from "./digest.ts";
-export { type GroupFiles, type InUse, inUseLabels, inUseOf, inUseSeries } from "./in-use.ts";
+export { besideSeries, type GroupFiles, type InUse, inUseLabels, inUseOf, inUseSeries } from "./in-use.ts";
 export {
   after,
   type Edge,

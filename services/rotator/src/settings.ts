@@ -18,22 +18,26 @@ const begin = z.strictObject({
   kind: z.enum(["rotate", "rollback", "adopt"]),
 });
 
-const group = z.strictObject({
-  name,
+const group = z.strictObject({ name, generated: z.array(z.string()).nonempty() });
+
+const accountGroup = group.extend({
   /** The database account whose password it holds. */
   account: z.enum(["root", "replication", "app", "backup", "monitoring", "rotation"]),
-  generated: z.array(z.string()).nonempty(),
 });
 
-const rotationClass = z.strictObject({
-  kind: z.literal("database"),
+const common = {
   intervalDays: z.number().int().positive(),
   automatic: z.boolean(),
   graceSeconds: z.number().int().min(0),
-  /** In the order in which they change. */
-  groups: z.array(group).nonempty(),
   begin: begin.optional(),
-});
+};
+
+const rotationClass = z.discriminatedUnion("kind", [
+  // The database's accounts, in the order in which they change.
+  z.strictObject({ kind: z.literal("database"), ...common, groups: z.array(accountGroup).nonempty() }),
+  // Values that the platform's own processes show to each other.
+  z.strictObject({ kind: z.literal("shared"), ...common, groups: z.array(group).nonempty() }),
+]);
 
 const plan = z.strictObject({
   tenant: name,
@@ -116,8 +120,8 @@ export function readPlan(path: string): Plan {
     throw new RotatorError("SETTINGS", `${path}: expected the plan of the rotations, as JSON`, { cause: error });
   }
   const read = checked(path, plan, document);
-  for (const [className, { groups }] of Object.entries(read.classes)) {
-    if (groups.some(({ account }) => account === "rotation")) continue;
+  for (const [className, planned] of Object.entries(read.classes)) {
+    if (planned.kind === "shared" || planned.groups.some(({ account }) => account === "rotation")) continue;
     throw new RotatorError(
       "SETTINGS",
       `${path}: classes.${className}.groups: expected the account rotation among them`,

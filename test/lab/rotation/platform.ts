@@ -1,10 +1,9 @@
 import { spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type AccountName, accountNamed, catalogue } from "@tokenshield/mysql";
+import { type AccountName, accountNamed } from "@tokenshield/mysql";
 import {
   firstLedger,
   type Generation,
@@ -21,6 +20,22 @@ import { TestGroup } from "../../../services/mysql-agent/test/lab/support/group.
 import { startVault, type VaultServer } from "../../../services/tokenizer/test/lab/servers.ts";
 import { Client } from "./client.ts";
 import { Tokenizer } from "./service.ts";
+import {
+  accountDocument,
+  accountOf,
+  accounts,
+  type ClassName,
+  type Data,
+  generated,
+  groups,
+  type Limits,
+  shared,
+  type SharedClass,
+  sharedDocument,
+  type SharedGroup,
+  sharedNames,
+  usualLimits,
+} from "./values.ts";
 
 const project = dirname(dirname(dirname(import.meta.dirname)));
 const environment = "test";
@@ -28,41 +43,6 @@ const tenant = "acme";
 const mount = `tokenshield-${environment}`;
 
 const transitKey = "tokenshield-acme";
-
-/** The groups of the class `database`, in the order in which they change, and the account of each. */
-export const groups: Readonly<Record<string, AccountName>> = {
-  database_credentials: "app",
-  database_monitoring: "monitoring",
-  database_backup: "backup",
-  database_replication: "replication",
-  database_root: "root",
-  database_rotation: "rotation",
-};
-const accounts = catalogue("tokenshield");
-
-function accountOf(name: string): AccountName {
-  const account = groups[name];
-  if (account === undefined) throw new Error(`no account for ${name}`);
-  return account;
-}
-
-/** 32 letters and digits, as the program generates them. */
-function generated(): string {
-  const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
-  return Array.from({ length: 32 }, () => letters[randomInt(letters.length)] ?? "").join("");
-}
-
-/** Limits of the plan that a test changes. */
-export interface Limits {
-  readonly converge: number;
-  readonly database: number;
-  readonly attempts: number;
-}
-
-/** For steps that are to succeed. */
-export const usualLimits: Limits = { converge: 60_000, database: 20_000, attempts: 2 };
-/** For steps that are to fail. */
-export const shortLimits: Limits = { converge: 500, database: 2_000, attempts: 1 };
 
 /** How a run of the rotator ended. */
 export interface Run {
@@ -194,11 +174,26 @@ export class RotationPlatform {
       const password = this.group.password(account);
       this.generatedValues.push(password);
       digests[name] = valueDigest(tenant, name, { password });
-      await this.#put(groupPath(tenant, name), this.#document(name, 1, password));
+      await this.#put(groupPath(tenant, name), accountDocument(name, 1, password));
     }
     await this.#put(ledgerPath(tenant, "database"), JSON.parse(ledgerText(firstLedger(digests, new Date()))) as Data);
+    for (const [className, group] of Object.entries(shared)) {
+      const value = generated();
+      this.generatedValues.push(value);
+      await this.#put(groupPath(tenant, group.group), sharedDocument(group, 1, value));
+      const digest = valueDigest(tenant, group.group, { [group.field]: value });
+      const ledger = firstLedger({ [group.group]: digest }, new Date());
+      await this.#put(ledgerPath(tenant, className), JSON.parse(ledgerText(ledger)) as Data);
+    }
     const bump = { gateways: [], commonName: "none", minutes: 1 };
-    const args = { environment, tenant, groupsOf: () => [], groups: this.#names, classes: ["database"], bump };
+    const args = {
+      environment,
+      tenant,
+      groupsOf: () => [],
+      groups: [...this.#names, ...sharedNames],
+      classes: ["database", ...Object.keys(shared)],
+      bump,
+    };
     await this.ask("PUT", "sys/policies/acl/rotator", { policy: policyText(policyRules("rotator", args)) });
     await this.useToken(["rotator"]);
     await this.#prepareTransit();
@@ -230,13 +225,6 @@ export class RotationPlatform {
     await this.useToken(["no-publications"]);
   }
 
-  #document(name: string, generation: number, password: string): Data {
-    const username = accountNamed(accounts, groups[name] ?? "").user;
-    const url = `mysql://${username}:${password}@mysql:3306/tokenshield`;
-    const document = { username, password, password_previous: "", generation: String(generation) };
-    return name === "database_credentials" ? { ...document, url } : document;
-  }
-
   async #put(path: string, data: Data): Promise<void> {
     const { status } = await this.ask("POST", `${mount}/data/${path}`, { data });
     if (status !== 200) throw new Error(`Vault took ${path} with status ${status}`);
@@ -247,8 +235,8 @@ export class RotationPlatform {
     return (data["data"] as { data: Record<string, string> }).data;
   }
 
-  async ledger(): Promise<RotationLedger> {
-    const { data } = await this.ask("GET", `${mount}/data/${ledgerPath(tenant, "database")}`);
+  async ledger(className: ClassName = "database"): Promise<RotationLedger> {
+    const { data } = await this.ask("GET", `${mount}/data/${ledgerPath(tenant, className)}`);
     return parseLedger(JSON.stringify((data["data"] as { data: unknown }).data), "the test's ledger");
   }
 
@@ -273,27 +261,49 @@ export class RotationPlatform {
     for (const name of this.#names) {
       const password = generated();
       this.generatedValues.push(password);
-      await this.#put(stagedPath(tenant, name), this.#document(name, generation, password));
+      await this.#put(stagedPath(tenant, name), accountDocument(name, generation, password));
     }
     this.plan({ generation });
     return generation;
   }
 
-  /** Writes the plan that the program gives to the rotator. */
-  plan({ generation }: { readonly generation: number }): void {
+  /** Stages the next generation of a class of shared values. */
+  async stageShared(className: SharedClass): Promise<Generation> {
+    const group = shared[className];
+    const generation = ((await this.ledger(className)).generation + 1) as Generation;
+    const value = generated();
+    this.generatedValues.push(value);
+    await this.#put(stagedPath(tenant, group.group), sharedDocument(group, generation, value));
+    this.plan({ generation }, className);
+    return generation;
+  }
+
+  /** Writes the plan that the program gives to the rotator, with what begins. */
+  plan({ generation }: { readonly generation: number }, beginning: ClassName = "database"): void {
     const begin = { generation, origin: generation, request: null, kind: "rotate" };
+    const policy = { intervalDays: 90, automatic: true, graceSeconds: this.graceSeconds };
+    const begins = (className: ClassName): Data => (className === beginning ? { begin } : {});
     const plan = {
       tenant,
       mount,
       classes: {
         database: {
           kind: "database",
-          intervalDays: 90,
-          automatic: true,
-          graceSeconds: this.graceSeconds,
+          ...policy,
+          ...begins("database"),
           groups: this.#names.map((name) => ({ name, account: groups[name], generated: ["password"] })),
-          begin,
         },
+        ...Object.fromEntries(
+          (["api", "jwt"] as const).map((className) => [
+            className,
+            {
+              kind: "shared",
+              ...policy,
+              ...begins(className),
+              groups: [{ name: shared[className].group, generated: [shared[className].field] }],
+            },
+          ]),
+        ),
       },
       consumers: [
         ...this.clients.map(({ name, port }) => ({
@@ -301,7 +311,7 @@ export class RotationPlatform {
           url: `http://127.0.0.1:${port}/metrics`,
           groups: ["database_credentials"],
         })),
-        { name: "tokenizer", url: this.tokenizer.metricsUrl, groups: ["database_credentials"] },
+        { name: "tokenizer", url: this.tokenizer.metricsUrl, groups: ["database_credentials", ...sharedNames] },
         ...this.group.members.map(({ name, healthPort }) => ({
           name,
           url: `http://127.0.0.1:${healthPort}/metrics`,
@@ -358,10 +368,10 @@ export class RotationPlatform {
   }
 
   /** Sweeps until the class is closed, or abandoned, as the CronJob does. */
-  async sweepUntilClosed(): Promise<RotationLedger> {
+  async sweepUntilClosed(className: ClassName = "database"): Promise<RotationLedger> {
     for (let round = 0; round < 20; round += 1) {
-      const { status, stdout, stderr } = await this.rotator(["sweep"]);
-      const ledger = await this.ledger();
+      const { status, stdout, stderr } = await this.rotator(["sweep", className]);
+      const ledger = await this.ledger(className);
       if (ledger.phase === "closed" || ledger.phase === "abandoned") return ledger;
       if (status !== 0) throw new Error(`a sweep ended with ${status}:\n${stdout}${stderr}`);
       const { previous } = ledger;
@@ -378,11 +388,24 @@ export class RotationPlatform {
     const folder = join(this.#folder, "files");
     mkdirSync(folder);
     while (!signal.aborted) {
+      for (const group of Object.values(shared)) await this.#deliverShared(group);
       if (!this.volumeStuck) {
         for (const name of this.#names) await this.#deliver(name, accountOf(name), folder);
       }
       await sleep(50, undefined, { signal }).catch(() => undefined);
     }
+  }
+
+  /** The client has a new key long before the service, which is the worst order. */
+  async #deliverShared({ field, file, group, stem }: SharedGroup): Promise<void> {
+    const values = await this.published(group).catch(() => undefined);
+    const now = JSON.stringify(values);
+    if (values === undefined || this.#delivered.get(group) === now) return;
+    this.#delivered.set(group, now);
+    const { [field]: value = "", [`${field}_previous`]: previous = "", generation = "" } = values;
+    if (group === shared.api.group) this.tokenizer.useApiKey(value);
+    await sleep(300);
+    this.tokenizer.mount({ [file]: value, [`${file}-previous`]: previous, [`${stem}-generation`]: generation });
   }
 
   async #deliver(name: string, account: AccountName, folder: string): Promise<void> {
@@ -399,15 +422,17 @@ export class RotationPlatform {
     if (before === now) return;
     this.#delivered.set(name, now);
     write(join(folder, name), now);
-    if (account === "app") this.tokenizer.mount(values);
+    if (account === "app") {
+      const { username = "", password = "", password_previous: previous = "", generation = "" } = values;
+      const files = { "db-username": username, "db-password": password, "db-password-previous": previous };
+      this.tokenizer.mount({ ...files, "db-generation": generation });
+    }
     const { file } = accountNamed(accounts, account);
     write(join(this.group.folder, "secrets", `${file}-previous`), values["password_previous"] ?? "");
     write(join(this.group.folder, "secrets", file), values["password"] ?? "");
     write(join(this.group.folder, "secrets", file.replace(/password$/, "generation")), values["generation"] ?? "");
   }
 }
-
-type Data = Record<string, unknown>;
 
 function write(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600 });

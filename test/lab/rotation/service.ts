@@ -16,14 +16,15 @@ export interface ServicePlace {
   readonly tokenFile: string;
 }
 
-/** Whatever its answers, a key that nobody else has. */
-const apiKey = "key-of-the-command-line-for-rotations";
-
 /** The tokenizer as a process, and a client that lets it make tokens all the time. */
 export class Tokenizer {
   readonly #service: ServiceProcess;
   #stop = new AbortController();
   #load: Promise<void> = Promise.resolve();
+  /** The mounted files by name. */
+  #files: Readonly<Record<string, string>> = { "admin-password": "Bootstrap-Secret-1" };
+  /** What the client shows: the newest that was published, before the service has it. */
+  #apiKey = "";
   /** Requests that were answered with anything but success. */
   readonly failed: string[] = [];
   requests = 0;
@@ -58,17 +59,20 @@ export class Tokenizer {
     return this.#service.output;
   }
 
-  /** The database's values as files, with what else the service needs. */
-  mount({ username, password, password_previous: previous, generation }: Readonly<Record<string, string>>): void {
-    this.#service.mount({
-      "db-username": username ?? "",
-      "db-password": password ?? "",
-      "db-password-previous": previous ?? "",
-      "db-generation": generation ?? "",
-      "jwt-secret": "signing-key-of-the-process-1",
-      "admin-password": "Bootstrap-Secret-1",
-      "cli-api-key": apiKey,
-    });
+  /** Mounts files beside those that are mounted. */
+  mount(files: Readonly<Record<string, string>>): void {
+    this.#files = { ...this.#files, ...files };
+    this.#service.mount(this.#files);
+  }
+
+  /** Gives the client another key, before or after the service has it. */
+  useApiKey(key: string): void {
+    this.#apiKey = key;
+  }
+
+  /** @returns the status of a request with a key */
+  async statusWith(key: string): Promise<number> {
+    return (await this.#service.call("GET", "/api/v1/tokens", undefined, { "x-api-key": key })).status;
   }
 
   async start(): Promise<void> {
@@ -104,7 +108,9 @@ export class Tokenizer {
     while (!this.#stop.signal.aborted) {
       this.requests += 1;
       try {
-        const { status, text } = await this.#service.call("POST", "/api/v1/tokenize", body, { "x-api-key": apiKey });
+        const { status, text } = await this.#service.call("POST", "/api/v1/tokenize", body, {
+          "x-api-key": this.#apiKey,
+        });
         if (status !== 200) this.failed.push(`${status} ${text.slice(0, 200)}`);
       } catch (error) {
         this.failed.push(String(error));

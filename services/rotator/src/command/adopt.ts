@@ -1,6 +1,6 @@
 import { firstLedger, type Generation, LedgerFault, ledgerPath, type RotationLedger } from "@tokenshield/rotation";
 import { RotatorError } from "../core/index.ts";
-import { classNamed, type Parts, workOf } from "./parts.ts";
+import { accountsOf, classNamed, type Parts } from "./parts.ts";
 
 /**
  * Writes a class's ledger anew from what is live, where it was lost: published and in force in the database. Changes no
@@ -13,7 +13,12 @@ export async function adopt(parts: Parts, className: string, why: string, now: D
   const { ledgers, holder, plan } = parts;
   await refuseWhereThereIsOne(parts, className);
   const published = await livePublished(parts, className);
-  const inForce = await liveInDatabase(parts, className);
+  const { kind } = classNamed(plan, className);
+  const { generation, previous } = published;
+  const inForce: InForce =
+    kind === "database"
+      ? await liveInDatabase(parts, className)
+      : { highest: generation, lowest: generation, grace: previous !== undefined };
   const ledger = ledgerOf(published, inForce, now, `${plan.mount}/${ledgerPath(plan.tenant, className)}`);
   const last = { edge: "close", at: now.toISOString(), by: holder, why, result: "done" } as const;
   const noted: RotationLedger = ledger.last === undefined ? { ...ledger, last } : ledger;
@@ -71,7 +76,7 @@ interface InForce {
 }
 
 async function liveInDatabase(parts: Parts, className: string): Promise<InForce> {
-  const states = [...(await workOf(parts, className).states()).values()];
+  const states = [...(await accountsOf(parts, className).states()).values()];
   const generations = states.map(({ generation }) => generation);
   return {
     highest: Math.max(...generations),

@@ -4,9 +4,10 @@ import { hostname } from "node:os";
 import { accountNamed, catalogue } from "@tokenshield/mysql";
 import { machineClock } from "../clock.ts";
 import { Consumers, type Trust } from "../consumers/index.ts";
-import { ClassRun, type Ledgers, type Records, RotatorError } from "../core/index.ts";
+import { ClassRun, type ClassWork, type Ledgers, type Records, RotatorError } from "../core/index.ts";
 import { type AccountGroup, DatabaseAccounts } from "../database/index.ts";
 import type { Environment, Plan, PlannedClass } from "../settings.ts";
+import { SharedKeys } from "../shared/index.ts";
 import { type Login, Vault, VaultLedgers, VaultValues } from "../vault/index.ts";
 
 /** What a command works with. */
@@ -77,14 +78,27 @@ export function classNamed(plan: Plan, className: string): PlannedClass {
 }
 
 /** What the steps of a class do. */
-export function workOf({ plan, values, consumers, mysqlCa }: Parts, className: string): DatabaseAccounts {
+export function workOf(parts: Parts, className: string): ClassWork {
+  const planned = classNamed(parts.plan, className);
+  if (planned.kind === "database") return accountsOf(parts, className);
+  const { values, consumers, plan } = parts;
+  const { converge: limit, look } = plan.limits;
+  return new SharedKeys({ groups: planned.groups, values, consumers, clock: machineClock, limit, look });
+}
+
+/** The database's accounts as a class. @throws RotatorError `SETTINGS` for a class of another kind */
+export function accountsOf({ plan, values, consumers, mysqlCa }: Parts, className: string): DatabaseAccounts {
+  const planned = classNamed(plan, className);
   const { members, schema } = plan.database;
   const accounts = catalogue(schema);
-  const groups = classNamed(plan, className).groups.map(({ name, account, generated }): AccountGroup => ({
-    name,
-    generated,
-    account: accountNamed(accounts, account),
-  }));
+  const groups =
+    planned.kind !== "database"
+      ? []
+      : planned.groups.map(({ name, account, generated }): AccountGroup => ({
+          name,
+          generated,
+          account: accountNamed(accounts, account),
+        }));
   const admin = groups.find(({ account }) => account.name === "rotation");
   if (admin === undefined) {
     throw new RotatorError("SETTINGS", `class ${className}: expected the account rotation among its groups`);
@@ -103,14 +117,16 @@ export function workOf({ plan, values, consumers, mysqlCa }: Parts, className: s
 /** A run of one class. */
 export function runOf(parts: Parts, className: string, records: Records, why: string): ClassRun {
   const { plan, ledgers, holder } = parts;
+  // Two steps of shared keys wait for consumers too.
+  const { graceSeconds, kind } = classNamed(plan, className);
   return new ClassRun({
     className,
     ledgers,
     work: workOf(parts, className),
     clock: machineClock,
     records,
-    limits: plan.limits,
-    graceSeconds: classNamed(plan, className).graceSeconds,
+    limits: kind === "shared" ? { ...plan.limits, step: plan.limits.step + plan.limits.converge } : plan.limits,
+    graceSeconds,
     holder,
     why,
   });

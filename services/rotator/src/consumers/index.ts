@@ -1,1 +1,1 @@
-export { type Consumer, Consumers, parseReports, type Process, stragglers, type Trust } from "./reports.ts";
+export { type Consumer, Consumers, parseReports, type Process, stragglers, type Trust, unlike } from "./reports.ts";

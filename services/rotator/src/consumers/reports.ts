@@ -1,6 +1,6 @@
 import { lookup } from "node:dns/promises";
 import { Agent, fetch } from "undici";
-import { type InUse, inUseSeries, type RotationLedger } from "@tokenshield/rotation";
+import { besideSeries, type InUse, inUseSeries, type RotationLedger } from "@tokenshield/rotation";
 
 /** Who uses values: every address of a name is one process, which tells at its metrics what it uses. */
 export interface Consumer {
@@ -25,30 +25,58 @@ export interface Trust {
   readonly key?: string | undefined;
 }
 
-const line = new RegExp(`^${inUseSeries}\\{([^}]*)\\} (\\d+)`, "gm");
+/** The series of one name in Prometheus text: the two labels that matter, and the value. */
+function series(name: string, text: string): readonly { group: string; digest: string; value: number }[] {
+  const line = new RegExp(`^${name}\\{([^}]*)\\} (\\d+)`, "gm");
+  return [...text.matchAll(line)].flatMap(([, labels = "", value = "0"]) => {
+    const label = (key: string): string | undefined => new RegExp(`(?:^|,)${key}="([^"\\\\]*)"`).exec(labels)?.[1];
+    const [group, digest] = [label("secret_group"), label("digest")];
+    return group === undefined || digest === undefined ? [] : [{ group, digest, value: Number(value) }];
+  });
+}
 
 /** @returns what Prometheus text says of values in use */
 export function parseReports(text: string): readonly InUse[] {
-  return [...text.matchAll(line)].flatMap(([, labels = "", generation = "0"]) => {
-    const label = (name: string): string | undefined => new RegExp(`(?:^|,)${name}="([^"\\\\]*)"`).exec(labels)?.[1];
-    const [group, digest] = [label("secret_group"), label("digest")];
-    if (group === undefined || digest === undefined) return [];
-    return [{ group, digest, generation: Number(generation) }];
+  const beside = new Map(series(besideSeries, text).map(({ group, digest }) => [group, digest]));
+  return series(inUseSeries, text).map(({ group, digest, value }) => ({
+    group,
+    digest,
+    generation: value,
+    beside: beside.get(group),
+  }));
+}
+
+/**
+ * @param good whether what a process says of a group is what is waited for; it is asked about its own groups only
+ * @returns whose word isn't good, or is missing; the groups in words
+ */
+export function unlike(
+  processes: readonly Process[],
+  groups: readonly string[],
+  good: (report: InUse | undefined, group: string) => boolean,
+): readonly string[] {
+  return processes.flatMap(({ name, consumer, reports }) => {
+    const own = consumer.groups.filter((group) => groups.includes(group));
+    if (own.length === 0) return [];
+    if (reports === undefined) return [`${name} (no answer)`];
+    const late = own.filter(
+      (group) =>
+        !good(
+          reports.find((report) => report.group === group),
+          group,
+        ),
+    );
+    return late.length === 0 ? [] : [`${name} (${late.join(", ")})`];
   });
 }
 
 /** @returns who doesn't use the ledger's generation and value of a group that it uses; the reason in words */
 export function stragglers(ledger: RotationLedger, processes: readonly Process[]): readonly string[] {
-  return processes.flatMap(({ name, consumer, reports }) => {
-    if (reports === undefined) return [`${name} (no answer)`];
-    const late = consumer.groups.filter((group) => {
-      const digest = ledger.digests[group];
-      if (digest === undefined) return false;
-      const report = reports.find((each) => each.group === group);
-      return report?.generation !== ledger.generation || report.digest !== digest;
-    });
-    return late.length === 0 ? [] : [`${name} (${late.join(", ")})`];
-  });
+  return unlike(
+    processes,
+    Object.keys(ledger.digests),
+    (report, group) => report?.generation === ledger.generation && report.digest === ledger.digests[group],
+  );
 }
 
 /** Asks every process of every consumer. */

@@ -128,7 +128,20 @@ export class VaultValues {
     await this.#vault.write(this.#mount, groupPath(this.#tenant, group.name), document, published.version);
   }
 
-  /** Forgets the value before. */
+  /** Lets consumers accept the ledger's value beside the published one, before anybody uses it. */
+  async offer(group: Group, ledger: RotationLedger): Promise<void> {
+    const published = await this.#required(group);
+    if (published.data["generation"] === String(ledger.generation)) return;
+    const next = await this.find(group, ledger.digests[group.name]);
+    const live = valuesOf(group, published, (field) => field);
+    if (this.#digest(group, live) === ledger.digests[group.name]) return;
+    const document: Record<string, unknown> = { ...published.data };
+    for (const field of group.generated) document[former(field)] = next[field] ?? "";
+    if (group.generated.every((field) => document[former(field)] === published.data[former(field)])) return;
+    await this.#vault.write(this.#mount, groupPath(this.#tenant, group.name), document, published.version);
+  }
+
+  /** Forgets the value beside the published one. */
   async closeGrace(group: Group): Promise<void> {
     const { data, version } = await this.#required(group);
     if (group.generated.every((field) => (data[former(field)] ?? "") === "")) return;

@@ -1,4 +1,4 @@
-import { type GroupFiles, inUseLabels, inUseOf, inUseSeries } from "@tokenshield/rotation";
+import { besideSeries, type GroupFiles, type InUse, inUseLabels, inUseOf, inUseSeries } from "@tokenshield/rotation";
 import { Gauge, type Registry } from "prom-client";
 import { clientKeyFile, sessionKeyFile } from "../accounts/index.ts";
 import type { SecretFiles } from "../core/ports.ts";
@@ -35,6 +35,10 @@ export function tellSecretsInUse(
   files: SecretFiles,
   loggedIn: () => boolean,
 ): void {
+  const told = (): readonly InUse[] =>
+    [...(loggedIn() ? [login] : []), ...inMemory].flatMap(
+      (group) => inUseOf(tenant, group, (file) => files.read(file)) ?? [],
+    );
   new Gauge({
     name: inUseSeries,
     help: "Generation of a group of mounted credentials that the service works with.",
@@ -42,11 +46,19 @@ export function tellSecretsInUse(
     registers: [registry],
     collect() {
       this.reset();
-      for (const group of [...(loggedIn() ? [login] : []), ...inMemory]) {
-        const found = inUseOf(tenant, group, (file) => files.read(file));
-        if (found === undefined) continue;
-        this.set({ tenant_id: tenant, secret_group: found.group, digest: found.digest }, found.generation);
-      }
+      for (const { group, generation, digest } of told())
+        this.set({ tenant_id: tenant, secret_group: group, digest }, generation);
+    },
+  });
+  new Gauge({
+    name: besideSeries,
+    help: "1 for a value that the service accepts beside the one that it works with.",
+    labelNames: inUseLabels,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { group, beside } of told())
+        if (beside !== undefined) this.set({ tenant_id: tenant, secret_group: group, digest: beside }, 1);
     },
   });
 }

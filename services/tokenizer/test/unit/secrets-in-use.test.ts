@@ -25,6 +25,13 @@ describe("what the service tells of the credentials that it works with", () => {
     assert.doesNotMatch(text, /a-password|a-secret/);
   });
 
+  it("has the value beside it that is accepted too, while there is one", async () => {
+    const digest = valueDigest("acme", "jwt", { JWT_SECRET: "the-one-before" });
+    const series = `secret_beside_accepted{tenant_id="acme",secret_group="jwt",digest="${digest}"} 1`;
+    assert.ok((await told({ ...files, "jwt-secret-previous": "the-one-before" }, () => true)).includes(series));
+    assert.doesNotMatch(await told({ ...files, "jwt-secret-previous": "" }, () => true), /secret_beside_accepted\{/);
+  });
+
   it("leaves the login out until the database's pool uses it", async () => {
     const text = await told(files, () => false);
     assert.doesNotMatch(text, /database_credentials/);

@@ -1,0 +1,1 @@
+export { SharedKeys, type SharedKeysOptions } from "./keys.ts";
