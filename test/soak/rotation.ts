@@ -46,7 +46,7 @@ async function rotateAgainAndAgain(
   const accounts = catalogue("tokenshield");
   const started = performance.now();
   const took: number[] = [];
-  const before = { memory: await platform.tokenizer.memory(), connections: await connections(platform) };
+  const before = { memory: platform.tokenizer.memory(), connections: await connections(platform) };
   for (let round = 1; round <= rotations; round += 1) {
     const old = await platform.published("database_credentials");
     const generation = await platform.stage();
@@ -69,10 +69,9 @@ async function rotateAgainAndAgain(
     if (refused > 0 || failed.length > 0)
       throw new Error(`rotation ${round}: ${refused} logins refused, ${failed.join("; ")}`);
     if (round % 20 === 0 || round === rotations) {
-      const memory = ((await platform.tokenizer.memory()) / 1_048_576).toFixed(0);
       process.stdout.write(
         `${round} rotations of ${names.length} accounts in ${seconds(started)} s: ${requests} requests and ` +
-          `${platform.clients.reduce((sum, client) => sum + client.logins, 0)} logins, none refused; tokenizer ${memory} MiB, ` +
+          `${platform.clients.reduce((sum, client) => sum + client.logins, 0)} logins, none refused; tokenizer ${platform.tokenizer.memory()} MiB, ` +
           `${await connections(platform)} connections\n`,
       );
     }
@@ -81,7 +80,7 @@ async function rotateAgainAndAgain(
   const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))] ?? 0).toFixed(1);
   process.stdout.write(
     `${rotations} rotations: store to closed ${at(0.5)} s median, ${at(0.95)} s p95, ${at(1)} s at most; at the start ` +
-      `${(before.memory / 1_048_576).toFixed(0)} MiB and ${before.connections} connections\n`,
+      `${before.memory} MiB and ${before.connections} connections\n`,
   );
 }
 

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeAuthority } from "../../../services/tokenizer/test/lab/certificates.ts";
@@ -97,10 +97,10 @@ export class Tokenizer {
     await this.#service.remove();
   }
 
-  /** Resident memory of the process, in bytes. */
-  async memory(): Promise<number> {
-    const { text } = await this.#service.call("GET", "/metrics");
-    return Number(/^process_resident_memory_bytes (\S+)/m.exec(text)?.[1] ?? Number.NaN);
+  /** Resident memory of the process, in MiB. */
+  memory(): number {
+    const status = readFileSync(`/proc/${this.#service.pid ?? 0}/status`, "utf8");
+    return Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024);
   }
 
   async #use(): Promise<void> {

@@ -88,8 +88,11 @@ function toBegin(ledger: RotationLedger, begin: Begin): Decision {
     );
   }
   switch (ledger.phase) {
-    case "closed":
     case "abandoned":
+      // What was to be rolled back was undone: the value before is in use.
+      return begin.kind === "rollback" ? rest : step("stage");
+    case "closed":
+      if (begin.kind === "rollback") throw tooLate(ledger);
       return step("stage");
     case "staged":
     case "retained":
@@ -110,6 +113,7 @@ function toBegin(ledger: RotationLedger, begin: Begin): Decision {
       if (begin.kind === "adopt") return step(ledger.previous === null ? "close" : "discard");
       break;
     case "discarded":
+      if (begin.kind === "rollback") throw tooLate(ledger);
       return step("close");
   }
   throw new RotatorError(
@@ -117,6 +121,12 @@ function toBegin(ledger: RotationLedger, begin: Begin): Decision {
     `generation ${ledger.generation} is ${ledger.phase}: generation ${begin.generation} can begin when it is closed`,
   );
 }
+
+const tooLate = ({ generation, phase }: RotationLedger): RotatorError =>
+  new RotatorError(
+    "OUT_OF_ORDER",
+    `generation ${generation} is ${phase}: the value before is gone, so ask for a rotation instead`,
+  );
 
 /**
  * Whether the generation brings an older value back. Consumers may use either of its two values, from before and during
@@ -141,7 +151,7 @@ export interface Facts {
   readonly now: Date;
   /** Seconds that the old value stays valid once every consumer has converged. */
   readonly graceSeconds: number;
-  /** For `stage`: what begins, and the digests of its values. */
+  /** For `stage`: what begins, and the digests of its values. For `undo`: what asks for it. */
   readonly begin?: Begin;
   readonly digests?: Readonly<Record<string, string>>;
 }
@@ -168,7 +178,7 @@ export function entered(ledger: RotationLedger, edge: Edge, facts: Facts): Rotat
     case "close":
       return { ...ledger, phase: "closed" };
     case "undo":
-      return { ...ledger, phase: "abandoned" };
+      return { ...ledger, phase: "abandoned", request: facts.begin?.request ?? ledger.request };
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Edge, RotationLedger } from "@tokenshield/rotation";
 import { codeOf, mayHelp, RotatorError, takesBack } from "./errors.ts";
 import { Lease } from "./lease.ts";
-import { comesBack, decide, entered, type Facts, type Mandate } from "./machine.ts";
+import { comesBack, decide, entered, type Facts, type Mandate, rollback } from "./machine.ts";
 import type { ClassWork, Clock, Ledgers, Records } from "./ports.ts";
 
 /** Time limits in milliseconds. */
@@ -76,6 +76,14 @@ export class ClassRun {
     const stored = await ledgers.read(className);
     if (stored === undefined) throw new RotatorError("SETTINGS", `${className}: there is no ledger`);
     const lease = await Lease.take({ className, ledgers, clock, holder, seconds: limits.leaseSeconds }, stored);
+    const { ledger } = lease;
+    if (rollback(ledger, null) !== "undo") {
+      await lease.release();
+      throw new RotatorError(
+        "OUT_OF_ORDER",
+        `${className}: generation ${ledger.generation} is ${ledger.phase} by now, so it can't be undone in place`,
+      );
+    }
     await this.#step(lease, "undo", { until: "closed", grace: "keep" });
     return { ledger: lease.ledger, waitsUntil: undefined, steps: 1 };
   }
@@ -145,6 +153,7 @@ export class ClassRun {
   /** Compensates, or leaves the class where it is; says so in the ledger if the store takes it. */
   async #failed(lease: Lease, edge: Edge, mandate: Mandate, error: unknown): Promise<void> {
     if (takesBack(error) && !comesBack(lease.ledger) && ["retain", "verify", "publish"].includes(edge)) {
+      // Without what was to begin, as that is what failed.
       await this.#step(lease, "undo", { until: mandate.until, grace: mandate.grace });
       return;
     }
@@ -178,9 +187,11 @@ export class ClassRun {
       case "verify":
       case "publish":
       case "close":
-      case "undo":
         await work[edge](ledger);
         return facts;
+      case "undo":
+        await work.undo(ledger);
+        return { ...facts, ...(mandate.begin?.kind === "rollback" ? { begin: mandate.begin } : {}) };
     }
   }
 

@@ -44,6 +44,7 @@ describe("the next step of a class", () => {
     ["retained, to be rolled back", ledger("retained"), begin("rollback", 3, 1), "undo"],
     ["published, to be rolled back", ledger("published"), begin("rollback", 3, 1), "stage"],
     ["converged, to be rolled back", ledger("converged", at(hour)), begin("rollback", 3, 1), "stage"],
+    ["abandoned, and to be rolled back: that is done", ledger("abandoned"), begin("rollback", 3, 1), "rest"],
     ["retained, to be adopted", ledger("retained"), begin("adopt"), "undo"],
     ["verified, to be rolled back, as it may be published", ledger("verified"), begin("rollback", 3, 1), "stage"],
     ["verified, to be adopted", ledger("verified"), begin("adopt"), "publish"],
@@ -56,6 +57,12 @@ describe("the next step of a class", () => {
       assert.equal(said(state, mandate), expected);
     });
   }
+
+  it("rolls nothing back once the value before is gone", () => {
+    for (const phase of ["discarded", "closed"] as const) {
+      assert.throws(() => decide(ledger(phase), begin("rollback", 3, 1), now), /the value before is gone/);
+    }
+  });
 
   const outOfOrder = (error: unknown): boolean => error instanceof RotatorError && error.code === "OUT_OF_ORDER";
   it("begins no generation that doesn't follow the ledger's", () => {

@@ -268,6 +268,22 @@ describe("a run of the rotator", () => {
     });
   }
 
+  it("undoes by an update's rollback, and notes whose request that was", async () => {
+    const world = new World(new VirtualClock());
+    const hands = new Hands(world, { at: 5, moment: "before" });
+    await run(world, hands)
+      .carryOut({ ...toConverged, begin: world.stage(2, "v2") })
+      .catch(() => undefined);
+    assert.equal(world.ledger().phase, "retained");
+    const one = 1 as Generation;
+    const begin = { generation: 3 as Generation, origin: one, request: "r9", kind: "rollback" } as const;
+    const { ledger } = await run(world, new Hands(world)).carryOut({ ...toConverged, begin });
+    assert.equal(ledger.phase, "abandoned");
+    assert.equal(ledger.request, "r9");
+    assert.deepEqual(world.database, { current: "v1", previous: undefined, generation: 1 });
+    assert.deepEqual(world.broken, []);
+  });
+
   it("tries a step again a bounded number of times, and records each attempt", async () => {
     const world = new World(new VirtualClock());
     const begin = world.stage(2, "v2");

@@ -119,6 +119,11 @@ export class ServiceProcess {
     throw new Error(`not ready after 30 s:\n${this.#output}`);
   }
 
+  /** Of the process; undefined while none was started. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
   /** Everything that the process has written. */
   get output(): string {
     return this.#output;
