@@ -31,6 +31,12 @@ async function campaign(rotations: number, members: number): Promise<void> {
   const program = (await lab(["program", "vault"])).trim();
   const platform = await RotationPlatform.start(root, program, members, names);
   platform.graceSeconds = 0;
+  // Servers must not outlive a campaign that is broken off.
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    process.once(signal, () => {
+      void platform.stop().finally(() => process.exit(1));
+    });
+  }
   try {
     await rotateAgainAndAgain(platform, names, rotations);
   } finally {
