@@ -131,6 +131,18 @@ describe("rotating the database's accounts", function () {
     server.server.signal("SIGCONT");
     await platform.group.whole();
     platform.tokenizer.resume();
+    const pausing = {
+      edge: "retain",
+      result: "done",
+      instead: () => {
+        platform.vault.pause();
+      },
+    } as const;
+    const unheard = await platform.rotator(["job", "database"], pausing);
+    platform.vault.resume();
+    assert.equal(unheard.status, 1, unheard.stdout + unheard.stderr);
+    assert.match(unheard.stdout, /Vault gave no answer/);
+    assert.equal((await platform.ledger()).phase, "retained");
     await platform.refusePublications();
     await fails(["job", "database"], "verified", /Vault refused to write .*: the role has no right to it/);
     await platform.useToken(["rotator"]);

@@ -1,4 +1,4 @@
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -56,6 +56,8 @@ export interface Run {
 export interface KillAt {
   readonly edge: string;
   readonly result: "begun" | "done";
+  /** What to do there instead of the kill. */
+  readonly instead?: () => void;
 }
 
 /**
@@ -108,6 +110,11 @@ export class RotationPlatform {
     members: number,
     names: readonly string[] = Object.keys(groups),
   ): Promise<RotationPlatform> {
+    // The bundle is what a pod runs, and starts in half the time.
+    execFileSync("npm", ["run", "--silent", "build", "--workspace", "services/rotator"], {
+      cwd: project,
+      stdio: "pipe",
+    });
     const memberNames = Array.from({ length: members }, (_, at) => `mysql-${at}`);
     const [group, vault] = await Promise.all([
       TestGroup.make(mysqlRoot, 100_000, memberNames),
@@ -337,7 +344,7 @@ export class RotationPlatform {
 
   /** Runs the rotator as its own process. */
   rotator(words: readonly string[], kill?: KillAt): Promise<Run> {
-    const child = spawn(process.execPath, [join(project, "services/rotator/src/main.ts"), ...words], {
+    const child = spawn(process.execPath, [join(project, "services/rotator/dist/main.mjs"), ...words], {
       env: {
         PATH: process.env["PATH"] ?? "",
         ROTATOR_PLAN: join(this.#folder, "plan.json"),
@@ -353,11 +360,14 @@ export class RotationPlatform {
     });
     let stdout = "";
     let stderr = "";
+    let reacted = false;
     child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
     child.stderr.on("data", (chunk: Buffer) => {
       stderr += chunk.toString();
-      if (kill !== undefined && stderr.includes(`"edge":"${kill.edge}"`) && reached(stderr, kill))
-        child.kill("SIGKILL");
+      if (kill === undefined || reacted || !reached(stderr, kill)) return;
+      reacted = true;
+      if (kill.instead === undefined) child.kill("SIGKILL");
+      else kill.instead();
     });
     return new Promise((resolve) => {
       child.once("close", (code, signal) => {
