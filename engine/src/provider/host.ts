@@ -1,6 +1,7 @@
-import { credentials, makeGenericClientConstructor } from "@grpc/grpc-js";
-import providerGrpc from "@pulumi/pulumi/proto/provider_grpc_pb.js";
+import { credentials, makeGenericClientConstructor, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import providerGrpc, { type IResourceProviderClient } from "@pulumi/pulumi/proto/provider_grpc_pb.js";
 import { withEncodedStructs } from "../grpc/service.ts";
+import { clientWithin } from "./client-within.ts";
 import { GrpcProvider, type ProviderEnvironment } from "./grpc-provider.ts";
 import { findPlugin, startPlugin } from "./plugin.ts";
 import { PlanProvider } from "./plan-provider.ts";
@@ -8,14 +9,14 @@ import type { Provider } from "./provider.ts";
 import { UnsupportedProviderError } from "./provider.ts";
 import { channelOptions } from "./rpc.ts";
 
-/** A provider that serves within this process. */
-export interface ServedProvider {
-  readonly port: number;
+/** A provider within this process: its handlers of the gRPC service `ResourceProvider`. */
+export interface ProviderWithin {
+  readonly handlers: UntypedServiceImplementation;
   readonly stop: () => Promise<void>;
 }
 
 /** The providers that come with the engine, by package; each is loaded when it is first needed. */
-export type EmbeddedProviders = Readonly<Record<string, () => Promise<ServedProvider>>>;
+export type EmbeddedProviders = Readonly<Record<string, () => Promise<ProviderWithin>>>;
 
 /** Which packages the plan provider stands in for. */
 export type PlannedPackages = "all" | ReadonlySet<string>;
@@ -50,10 +51,10 @@ export class ProviderHost {
     if (packageName === "pulumi") return this.#builtin;
     const { planned } = this.#options;
     if (planned === "all" || planned?.has(packageName) === true) return new PlanProvider();
-    const provider = await this.#start(packageName, version);
-    this.#providers.add(provider);
-    await provider.handshake(this.#options);
-    return provider;
+    const started = await this.#start(packageName, version);
+    this.#providers.add(started);
+    await started.handshake(this.#options);
+    return started;
   }
 
   async #start(packageName: string, version: string): Promise<GrpcProvider> {
@@ -61,8 +62,8 @@ export class ProviderHost {
       ? this.#options.embedded[packageName]
       : undefined;
     if (embedded !== undefined) {
-      const served = await embedded();
-      return connect(`127.0.0.1:${served.port}`, { stop: served.stop, findsByInputs: true });
+      const { handlers, stop } = await embedded();
+      return provider(clientWithin(handlers), { stop, findsByInputs: true });
     }
     const executable = await findPlugin(packageName, version, this.#options.environment);
     if (executable === undefined) throw new UnsupportedProviderError(`package ${packageName}`);
@@ -74,7 +75,12 @@ export class ProviderHost {
         this.#options.log(packageName, line);
       },
     });
-    return connect(plugin.address, { stop: plugin.stop, findsByInputs: false });
+    const client = new ProviderClient(plugin.address, credentials.createInsecure(), channelOptions);
+    const stop = async () => {
+      client.close();
+      await plugin.stop();
+    };
+    return provider(client, { stop, findsByInputs: false });
   }
 
   /** Asks all providers to give up what they are doing. */
@@ -95,17 +101,17 @@ const ProviderClient = makeGenericClientConstructor(
   "ResourceProvider",
 ) as unknown as typeof providerGrpc.ResourceProviderClient;
 
-function connect(address: string, about: { stop: () => Promise<void>; findsByInputs: boolean }): GrpcProvider {
-  const client = new ProviderClient(address, credentials.createInsecure(), channelOptions);
+/** A provider that is stopped once, however often it is closed. */
+function provider(
+  client: IResourceProviderClient,
+  about: { readonly stop: () => Promise<void>; readonly findsByInputs: boolean },
+): GrpcProvider {
   let stopped: Promise<void> | undefined;
   return new GrpcProvider({
     client,
     findsByInputs: about.findsByInputs,
     stop: () => {
-      stopped ??= Promise.resolve().then(async () => {
-        client.close();
-        await about.stop();
-      });
+      stopped ??= about.stop();
       return stopped;
     },
   });
