@@ -6,8 +6,7 @@ import { lineDisplay } from "../display/lines.ts";
 import { render } from "../display/property-diff.ts";
 import { treeDisplay, type TerminalSize } from "../display/tree.ts";
 import { Crypters, openBackend, openStack, stackOutputs, type Surroundings } from "../operation/stack-session.ts";
-import { defaultParallel, runOperation, type OperationKind } from "../operation/operation.ts";
-import { startPolicyPacks } from "../policy/policy-packs.ts";
+import type { OperationKind } from "../operation/operation.ts";
 import type { EmbeddedProviders } from "../provider/host.ts";
 import { readArguments, UsageError, type OperationArguments } from "./arguments.ts";
 import { driveCli, findCli } from "./pulumi-cli.ts";
@@ -49,8 +48,16 @@ const kinds: Readonly<Record<OperationArguments["command"], OperationKind>> = {
   destroy: "destroy",
 };
 
+/** A command line that the embedded engine runs. */
+interface EmbeddedRun {
+  readonly args: OperationArguments;
+  readonly options: CliOptions;
+  readonly crypters: Crypters;
+}
+
 async function runEmbedded(args: OperationArguments, options: CliOptions): Promise<number> {
-  if (args.command === "preview") return finish(args, await operate(args, options, "preview"), options);
+  const run: EmbeddedRun = { args, options, crypters: new Crypters(options.environment) };
+  if (args.command === "preview") return finish(run, await operate(run, "preview"));
   if (!args.yes && !options.isTerminal) {
     throw new UsageError(`${args.command} changes things: say --yes, or run it in a terminal`);
   }
@@ -59,11 +66,11 @@ async function runEmbedded(args: OperationArguments, options: CliOptions): Promi
   try {
     // Policies see the whole plan before anything changes; so does a person who is asked.
     if (!args.yes || args.policyPacks.length > 0) {
-      const planned = await operate(args, options, "preview");
+      const planned = await operate(run, "preview");
       if (!planned.succeeded) return 1;
       if (!args.yes && !(await confirm(args))) return 1;
     }
-    return await finish(args, await operate(args, options, "change"), options);
+    return await finish(run, await operate(run, "change"));
   } finally {
     await lock.release();
   }
@@ -79,13 +86,22 @@ async function confirm(args: OperationArguments): Promise<boolean> {
   }
 }
 
+/** The code of operations; to load it takes nearly as long as to derive a stack's key, and is done meanwhile. */
+async function loadOperation() {
+  const [{ defaultParallel, runOperation }, { startPolicyPacks }] = await Promise.all([
+    import("../operation/operation.ts"),
+    import("../policy/policy-packs.ts"),
+  ]);
+  return { defaultParallel, runOperation, startPolicyPacks };
+}
+
 async function operate(
-  args: OperationArguments,
-  options: CliOptions,
+  { args, options, crypters }: EmbeddedRun,
   mode: "preview" | "change",
 ): Promise<DeploymentResult> {
-  const crypters = new Crypters(options.environment);
-  const session = await openStack(options, args.stack, crypters);
+  const opening = openStack(options, args.stack, crypters);
+  await Promise.race([crypters.deriving, opening]);
+  const [session, { defaultParallel, runOperation, startPolicyPacks }] = await Promise.all([opening, loadOperation()]);
   const display = displayFor(args, options);
   let interrupts = 0;
   let stop: { cancel: () => void; kill: () => Promise<void> } | undefined;
@@ -154,7 +170,8 @@ function displayFor(args: OperationArguments, options: CliOptions): EventSink {
   return treeDisplay({ ...about, size: options.terminalSize ?? (() => ({ columns: 80, rows: 24 })) });
 }
 
-async function finish(args: OperationArguments, result: DeploymentResult, options: CliOptions): Promise<number> {
+async function finish(run: EmbeddedRun, result: DeploymentResult): Promise<number> {
+  const { args, options } = run;
   if (!result.succeeded) return 1;
   const changed = Object.entries(result.changes).filter(([op, count]) => op !== "same" && op !== "read" && count > 0);
   if (args.expectNoChanges && changed.length > 0) {
@@ -162,12 +179,12 @@ async function finish(args: OperationArguments, result: DeploymentResult, option
     options.writeError(`error: no changes were expected, but there are: ${list}\n`);
     return 1;
   }
-  if (args.command === "up" && !args.json) await printOutputs(args.stack, options);
+  if (args.command === "up" && !args.json) await printOutputs(run);
   return 0;
 }
 
-async function printOutputs(stack: string, options: CliOptions): Promise<void> {
-  const session = await openStack(options, stack, new Crypters(options.environment));
+async function printOutputs({ args, options, crypters }: EmbeddedRun): Promise<void> {
+  const session = await openStack(options, args.stack, crypters);
   const outputs = Object.entries(stackOutputs(session.snapshot) ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   if (outputs.length === 0) return;
   options.write("outputs:\n");

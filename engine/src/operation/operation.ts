@@ -9,6 +9,7 @@ import { withEncodedStructs } from "../grpc/service.ts";
 import { engineService } from "../monitor/engine-service.ts";
 import { ResourceMonitor } from "../monitor/resource-monitor.ts";
 import { serve, type RunningServer } from "../monitor/server.ts";
+import { sdkPackages } from "../project/sdk-packages.ts";
 import { ShutdownGate, startNodeProgram } from "../program/node-program.ts";
 import type { ResourceState } from "../resource/state.ts";
 import { Secret, type PropertyMap } from "../property/value.ts";
@@ -139,6 +140,8 @@ export async function runOperation(
       const served = await startMonitor(session, options, deployment, engineServer, around);
       cleanup.push(served.stop);
       program = served.program;
+      // The program loads its packages for a while.
+      host.startAhead(await sdkPackages(project.root));
       return program;
     };
     const result = await (options.kind === "refresh"

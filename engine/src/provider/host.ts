@@ -35,6 +35,8 @@ export class ProviderHost {
   readonly #options: HostOptions;
   readonly #builtin: Provider;
   readonly #providers = new Set<Provider>();
+  /** Embedded providers that were started ahead and that nobody has taken. */
+  readonly #ahead = new Map<string, Promise<ProviderWithin>>();
 
   constructor(options: HostOptions, builtin: Provider) {
     this.#options = options;
@@ -57,12 +59,32 @@ export class ProviderHost {
     return started;
   }
 
+  /** Starts embedded providers that a program is likely to need while there is nothing else to do. */
+  startAhead(packageNames: readonly string[]): void {
+    const { embedded, planned } = this.#options;
+    if (planned === "all") return;
+    for (const name of packageNames) {
+      const starting = Object.hasOwn(embedded, name) ? embedded[name]?.() : undefined;
+      if (starting === undefined || this.#ahead.has(name)) continue;
+      // A failure shows when the provider is needed.
+      starting.catch(() => undefined);
+      this.#ahead.set(name, starting);
+    }
+  }
+
+  #embedded(packageName: string): Promise<ProviderWithin> | undefined {
+    const ahead = this.#ahead.get(packageName);
+    if (ahead === undefined) {
+      return Object.hasOwn(this.#options.embedded, packageName) ? this.#options.embedded[packageName]?.() : undefined;
+    }
+    this.#ahead.delete(packageName);
+    return ahead;
+  }
+
   async #start(packageName: string, version: string): Promise<GrpcProvider> {
-    const embedded = Object.hasOwn(this.#options.embedded, packageName)
-      ? this.#options.embedded[packageName]
-      : undefined;
+    const embedded = this.#embedded(packageName);
     if (embedded !== undefined) {
-      const { handlers, stop } = await embedded();
+      const { handlers, stop } = await embedded;
       return provider(clientWithin(handlers), { stop, findsByInputs: true });
     }
     const executable = await findPlugin(packageName, version, this.#options.environment);
@@ -91,8 +113,18 @@ export class ProviderHost {
   /** Stops all providers. */
   async close(): Promise<void> {
     const providers = [...this.#providers];
+    const unused = [...this.#ahead.values()];
     this.#providers.clear();
-    await Promise.all(providers.map((provider) => provider.close()));
+    this.#ahead.clear();
+    await Promise.all([
+      ...providers.map((provider) => provider.close()),
+      ...unused.map((starting) =>
+        starting.then(
+          ({ stop }) => stop(),
+          () => undefined,
+        ),
+      ),
+    ]);
   }
 }
 
