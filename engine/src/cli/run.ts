@@ -8,6 +8,7 @@ import { treeDisplay, type TerminalSize } from "../display/tree.ts";
 import { Crypters, openBackend, openStack, stackOutputs, type Surroundings } from "../operation/stack-session.ts";
 import type { OperationKind } from "../operation/operation.ts";
 import type { EmbeddedProviders } from "../provider/host.ts";
+import { hearInterrupts } from "./interrupts.ts";
 import { readArguments, UsageError, type OperationArguments } from "./arguments.ts";
 import { driveCli, findCli } from "./pulumi-cli.ts";
 import { runStackCommand } from "./stack-commands.ts";
@@ -53,16 +54,22 @@ interface EmbeddedRun {
   readonly args: OperationArguments;
   readonly options: CliOptions;
   readonly crypters: Crypters;
+  /** Gives the stack's lock back, if there is one. */
+  readonly unlock: () => Promise<void>;
 }
 
 async function runEmbedded(args: OperationArguments, options: CliOptions): Promise<number> {
-  const run: EmbeddedRun = { args, options, crypters: new Crypters(options.environment) };
-  if (args.command === "preview") return finish(run, await operate(run, "preview"));
+  const crypters = new Crypters(options.environment);
+  if (args.command === "preview") {
+    const run: EmbeddedRun = { args, options, crypters, unlock: () => Promise.resolve() };
+    return finish(run, await operate(run, "preview"));
+  }
   if (!args.yes && !options.isTerminal) {
     throw new UsageError(`${args.command} changes things: say --yes, or run it in a terminal`);
   }
   const { backend } = await openBackend(options);
   const lock = await backend.lock(args.stack, options.now());
+  const run: EmbeddedRun = { args, options, crypters, unlock: () => lock.release() };
   try {
     // Policies see the whole plan before anything changes; so does a person who is asked.
     if (!args.yes || args.policyPacks.length > 0) {
@@ -96,36 +103,16 @@ async function loadOperation() {
 }
 
 async function operate(
-  { args, options, crypters }: EmbeddedRun,
+  { args, options, crypters, unlock }: EmbeddedRun,
   mode: "preview" | "change",
 ): Promise<DeploymentResult> {
-  const opening = openStack(options, args.stack, crypters);
-  await Promise.race([crypters.deriving, opening]);
-  const [session, { defaultParallel, runOperation, startPolicyPacks }] = await Promise.all([opening, loadOperation()]);
   const display = displayFor(args, options);
-  let interrupts = 0;
-  let stop: { cancel: () => void; kill: () => Promise<void> } | undefined;
-  const onInterrupt = () => {
-    interrupts += 1;
-    if (interrupts === 1) {
-      display({
-        kind: "diagnostic",
-        severity: "info",
-        urn: undefined,
-        message: "cancelling: running steps are finished; interrupt again to stop at once",
-        streamId: 0,
-        ephemeral: false,
-      });
-      stop?.cancel();
-    } else {
-      // State names what was under way, so that the next run settles it.
-      const end = () => process.exit(130);
-      (stop?.kill() ?? Promise.resolve()).then(end, end);
-    }
-  };
-  process.on("SIGINT", onInterrupt);
-  process.on("SIGTERM", onInterrupt);
+  const interrupts = hearInterrupts(display, unlock);
   try {
+    const opening = openStack(options, args.stack, crypters);
+    await Promise.race([crypters.deriving, opening]);
+    const [session, operation] = await Promise.all([opening, loadOperation()]);
+    const { defaultParallel, runOperation, startPolicyPacks } = operation;
     return await runOperation(
       session,
       options,
@@ -151,15 +138,12 @@ async function operate(
           args.policyPacks.length === 0
             ? undefined
             : (context) => startPolicyPacks(args.policyPacks, args.policyPackConfigs, context, options.environment),
-        onStart: (control) => {
-          stop = control;
-        },
+        onStart: interrupts.control,
       },
       crypters,
     );
   } finally {
-    process.off("SIGINT", onInterrupt);
-    process.off("SIGTERM", onInterrupt);
+    interrupts.end();
   }
 }
 

@@ -2,6 +2,7 @@ import engineGrpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
 import resourceGrpc from "@pulumi/pulumi/proto/resource_grpc_pb.js";
 import { relative } from "node:path";
 import { availableParallelism } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Deployment, type DeploymentResult, type PolicyChecks, type RunningProgram } from "../deploy/deployment.ts";
 import { DeploymentError } from "../deploy/errors.ts";
 import type { EventSink } from "../deploy/event.ts";
@@ -38,7 +39,15 @@ export interface OperationOptions {
   /** Starts the policy packs; they are stopped with the operation. */
   readonly startPolicies: ((context: PolicyContext) => Promise<RunningPolicies>) | undefined;
   /** Hears the deployment, to cancel it. */
-  readonly onStart: (control: { cancel: () => void; kill: () => Promise<void> }) => void;
+  readonly onStart: (control: OperationControl) => void;
+}
+
+/** Stops an operation from outside. */
+export interface OperationControl {
+  /** Lets running steps end and begins no others. */
+  readonly cancel: () => void;
+  /** Leaves the state as it is on disk and ends program and providers, within seconds. The process must end then. */
+  readonly kill: () => Promise<void>;
 }
 
 /** What policy packs are told. */
@@ -59,6 +68,8 @@ export interface RunningPolicies extends PolicyChecks {
 export const defaultParallel = availableParallelism() * 4;
 
 const organization = "organization";
+/** A provider that doesn't answer can't keep a process that is to end at once. */
+const killMilliseconds = 10_000;
 
 /** Previews or carries out one operation on an open stack. The caller holds the stack's lock. */
 export async function runOperation(
@@ -133,7 +144,9 @@ export async function runOperation(
         deployment.cancel();
       },
       kill: async () => {
-        await Promise.allSettled([program?.kill(), host.cancel()]);
+        await recorder?.freeze();
+        const gone = Promise.allSettled([program?.kill(), host.cancel().finally(() => host.close())]);
+        await Promise.race([gone, sleep(killMilliseconds, undefined, { ref: false })]);
       },
     });
     const start = async (): Promise<RunningProgram> => {
