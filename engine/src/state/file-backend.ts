@@ -98,18 +98,18 @@ export class FileBackend {
     const prepared = this.#prepared.get(path) ?? this.#prepare(path);
     this.#prepared.set(path, prepared);
     await prepared;
+    // A process that was killed may have left it; and a rename between two names of one file leaves both (rename(2)).
     const spare = `${path}.bak.new`;
+    await rm(spare, { force: true });
     const previous = await link(path, spare).catch(absent);
     if (previous !== null) await rename(spare, `${path}.bak`);
     await replaceFile(path, text);
   }
 
-  /** What the first write needs; a lock keeps others from the stack's files meanwhile. */
+  /** What the first write needs. */
   async #prepare(path: string): Promise<void> {
     await this.#writeMeta();
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    // Of a process that was killed between two steps of a write.
-    await rm(`${path}.bak.new`, { force: true });
   }
 
   /**
