@@ -11,7 +11,10 @@ import { withEncodedStructs } from "../grpc/service.ts";
 
 type Method = MethodDefinition<unknown, unknown>;
 /** What a handler of unary calls uses of a call: providers here ask for the request only. */
-type UnaryHandler = (call: { readonly request: unknown; readonly metadata: Metadata }, done: sendUnaryData<unknown>) => void;
+type UnaryHandler = (
+  call: { readonly request: unknown; readonly metadata: Metadata },
+  done: sendUnaryData<unknown>,
+) => void;
 type Done = (error: Error | null, response?: unknown) => void;
 
 /**
