@@ -18,7 +18,7 @@ export function keepCompiled(): void {
   if (!isMeasured(process.env)) enableCompileCache(folder);
 }
 
-/** The variables by which a program of this environment does the same. */
+/** The variables by which a program or a policy pack of this environment does the same. */
 export function compileCacheVariables(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return isMeasured(environment) ? {} : { NODE_COMPILE_CACHE: environment["NODE_COMPILE_CACHE"] ?? folder };
 }
