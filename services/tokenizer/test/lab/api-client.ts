@@ -132,7 +132,7 @@ export class ApiUnderTest {
     await accounts.users.ensureBuiltIn(adminPassword);
     const port = await api.server.listen("127.0.0.1", 0);
     const stop = async (): Promise<void> => {
-      await api.server.close();
+      await api.server.close(0);
       await keys.stop();
       await service.close();
       await database.close();
