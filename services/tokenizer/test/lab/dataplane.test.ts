@@ -30,6 +30,7 @@ describe("data plane", function () {
 
   before(async function () {
     platform = await startPlatform(this);
+    platform.watch("log of the data plane", () => records.lines.join("\n"));
     application = createServer((request, response) => {
       const pieces: Buffer[] = [];
       request.on("data", (piece: Buffer) => pieces.push(piece));

@@ -24,6 +24,8 @@ export interface MySqlServer extends RunningServer {
   crash(): Promise<void>;
   /** Starts it again on the same port and files. */
   restart(): Promise<void>;
+  /** Ends the server in order. Gives the folder with its data and logs, which `stop` removes. */
+  halt(): Promise<string>;
 }
 
 /** Vault on 127.0.0.1 without TLS, in development mode: in memory, unsealed. */
@@ -162,6 +164,10 @@ export async function startMySql(root: string): Promise<MySqlServer> {
     },
     crash: () => end("SIGKILL"),
     restart: begin,
+    halt: async () => {
+      await end("SIGTERM");
+      return folder;
+    },
     stop: async () => {
       await end("SIGTERM");
       rmSync(folder, { recursive: true, force: true });

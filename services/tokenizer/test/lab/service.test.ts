@@ -1,6 +1,10 @@
 import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { connect } from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
+import { reqmod } from "../icap-client.ts";
+import { type CollectedSpan, Collector } from "../otlp.ts";
 import { type Issued, makeAuthority } from "./certificates.ts";
 import { dump } from "./dump.ts";
 import { stopAll } from "./servers.ts";
@@ -258,6 +262,55 @@ describe("the service as a process", function () {
     const metrics = (await service.call("GET", "/metrics")).text;
     assert.match(metrics, /^secret_rotation_total\{tenant_id="acme",secret_key="db-password",result="success"\} 1$/m);
   });
+
+  it("tells a collector of the requests of all three ports by OTLP, and nothing of what was in them", async () => {
+    const collector = await Collector.start();
+    const told: (string | undefined)[] = [];
+    const application = createServer((request, response) => {
+      told.push(request.headers["traceparent"] as string | undefined);
+      request.resume().on("end", () => response.end("{}"));
+    });
+    await new Promise<void>((resolve) => application.listen(0, "127.0.0.1", resolve));
+    const service = await prepare({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      APP_ENDPOINT: `http://127.0.0.1:${(application.address() as AddressInfo).port}`,
+      EGRESS_DESTINATIONS: "https://gateway.example",
+    });
+    try {
+      assert.equal(await service.start(), "ready");
+      const session = await operator(service, "traced");
+      const stored = await store(service, session);
+      const [traceId, caller] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
+      const headers = { traceparent: `00-${traceId}-${caller}-01`, "x-card": mastercard };
+      const path = `/pay/${mastercard}?pan=${visa}`;
+      const paid = await service.call("POST", path, { card: visa, holder: "Jane Doe" }, headers, service.ports.http);
+      assert.equal(paid.status, 200);
+      const shown = await service.icap(reqmod(JSON.stringify({ card: tokenOf(stored.text) })));
+      assert.match(shown.body.toString(), new RegExp(visa));
+      assert.equal((await service.end("SIGTERM")).status, 0);
+      assert.deepEqual(collector.faults, []);
+      const named = (name: string): CollectedSpan => {
+        const found = collector.spans.find((span) => span.name === name);
+        assert.ok(found !== undefined, `no span ${name} in ${collector.spans.map((span) => span.name).join()}`);
+        return found;
+      };
+      const [forward, tokenize] = [named("forward"), named("tokenize")];
+      assert.deepEqual([forward.traceId, forward.parentId], [traceId, caller]);
+      assert.deepEqual([tokenize.traceId, tokenize.parentId], [traceId, forward.spanId]);
+      assert.deepEqual(told, [`00-${traceId}-${forward.spanId}-01`]);
+      for (const name of ["login", "tokenizeBulk", "reqmod"]) assert.notEqual(named(name).traceId, traceId);
+      for (const span of collector.spans) assert.deepEqual(Object.keys(span.attributes), ["tokenization.outcome"]);
+      const sent = Buffer.concat(collector.sent);
+      platform.leaks.look("spans", sent);
+      for (const secret of [visa, mastercard, "Jane Doe", tokenOf(stored.text), "Some-Password-1", "/pay", "gateway"]) {
+        assert.ok(!sent.includes(secret), `the spans hold ${secret}`);
+      }
+    } finally {
+      application.closeAllConnections();
+      application.close();
+      await collector.stop();
+    }
+  }).timeout(60_000);
 
   it("loses no acknowledged token when it is killed under load", async function () {
     this.timeout(60_000);
