@@ -9,6 +9,7 @@ import type { Matcher } from "./matcher.ts";
 import { charset, type Kind, mediaType, type MediaType } from "./media.ts";
 import { type Part, walkMultipart } from "./multipart.ts";
 import { classifyName } from "./names.ts";
+import { isPlainJson } from "./skim.ts";
 import { walkText } from "./text.ts";
 import { decodeReferences, XmlWalker } from "./xml.ts";
 
@@ -72,6 +73,7 @@ const hiddenElsewhere = /(?:\\|%5c)u003[0-9]/i;
  */
 function refuseHiddenDigits(bytes: Uint8Array, kind: Kind): void {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (!view.includes(0x5c) && !view.includes(0x25)) return;
   if (!view.includes("u003")) return;
   const hidden = kind === "json" || kind === "json-lines" ? hiddenInJson : hiddenElsewhere;
   if (hidden.test(view.toString("latin1"))) {
@@ -184,10 +186,12 @@ const noMatch: Matcher = {
 
 function walkJson(body: Body, kind: "json" | "json-lines", findings: Findings): void {
   const { bytes, start, end } = body;
+  const texts = kind === "json" ? "one" : "many";
   const part = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
+  const possible = findings.possible(part);
+  if (!possible && isPlainJson(bytes, start, end, texts, findings.watchesCvv ? "watched" : "ignored")) return;
   const hidden = part.includes("\\u00") || exponents.some((exponent) => part.includes(exponent));
-  const depth = hidden || findings.possible(part) ? "values" : "names";
-  new JsonWalker(bytes, start, end, findings, depth).walk(kind === "json" ? "one" : "many");
+  new JsonWalker(bytes, start, end, findings, hidden || possible ? "values" : "names").walk(texts);
 }
 
 /** A number with an exponent may stand for a card number although no long run of digits is there (`42e14`). */
@@ -230,7 +234,8 @@ function checkText(bytes: Uint8Array, kind: Kind, media: Pick<MediaType, "charse
   if ((kind === "json" || kind === "json-lines") && media.charset === "utf-8" && !isUtf8(bytes)) {
     throw new Refusal("parse", 400, "the body is not UTF-8");
   }
-  if (bytes.includes(0)) throw new Refusal("coding", 415, "the body is declared as text but holds zero bytes");
+  if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(0))
+    throw new Refusal("coding", 415, "the body is declared as text but holds zero bytes");
   refuseHiddenDigits(bytes, kind);
 }
 
