@@ -166,9 +166,10 @@ function isJson(body: Body): boolean {
   let at = body.start;
   while (at < body.end && (body.bytes[at] ?? 0) <= 0x20) at++;
   if (body.bytes[at] !== 0x7b && body.bytes[at] !== 0x5b) return false;
-  const nothing = new Findings(noMatch, noRules, "ignore");
+  const { bytes, start, end } = body;
   try {
-    new JsonWalker(body.bytes, body.start, body.end, nothing, "names").walk("one");
+    if (isPlainJson(bytes, start, end, "one", "ignored")) return true;
+    new JsonWalker(bytes, start, end, new Findings(noMatch, noRules, "ignore")).walk("one");
     return true;
   } catch (error) {
     if (error instanceof Refusal) return false;
@@ -188,14 +189,10 @@ function walkJson(body: Body, kind: "json" | "json-lines", findings: Findings): 
   const { bytes, start, end } = body;
   const texts = kind === "json" ? "one" : "many";
   const part = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
-  const possible = findings.possible(part);
-  if (!possible && isPlainJson(bytes, start, end, texts, findings.watchesCvv ? "watched" : "ignored")) return;
-  const hidden = part.includes("\\u00") || exponents.some((exponent) => part.includes(exponent));
-  new JsonWalker(bytes, start, end, findings, hidden || possible ? "values" : "names").walk(texts);
+  const codes = findings.watchesCvv ? "watched" : "ignored";
+  if (!findings.possible(part) && isPlainJson(bytes, start, end, texts, codes)) return;
+  new JsonWalker(bytes, start, end, findings).walk(texts);
 }
-
-/** A number with an exponent may stand for a card number although no long run of digits is there (`42e14`). */
-const exponents = ["e1", "E1", "e+1", "E+1"];
 
 /** Text may hold character references if it is HTML; a match may be written with them. */
 function walkPlain(body: Body, media: MediaType, findings: Findings): void {

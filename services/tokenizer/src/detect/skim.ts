@@ -170,7 +170,7 @@ function stringEnd(bytes: Uint8Array, from: number, end: number): number {
   }
 }
 
-/** Where a number ends; one with an exponent may be a card number though no long run of digits is there (`42e14`). */
+/** Where a number ends; one with an exponent may be a card number though no long run of digits is there (`4111111.1e9`). */
 function numberEnd(bytes: Uint8Array, from: number, end: number): number {
   const whole = bytes[from] === 0x2d ? from + 1 : from;
   let at = digitsEnd(bytes, whole, end);
