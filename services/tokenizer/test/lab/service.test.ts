@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { connect } from "node:tls";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { reqmod } from "../icap-client.ts";
 import { type CollectedSpan, Collector } from "../otlp.ts";
-import { type Issued, makeAuthority } from "./certificates.ts";
+import { makeAuthority } from "./certificates.ts";
 import { dump } from "./dump.ts";
 import { stopAll } from "./servers.ts";
 import { type Ended, ServiceProcess } from "./service-process.ts";
 import { login, type Platform, startPlatform } from "./platform.ts";
+import { speak } from "./speak.ts";
 
 const visa = "4111111111111111";
 const mastercard = "5555555555554444";
@@ -22,45 +25,6 @@ async function said(service: ServiceProcess, text: string): Promise<void> {
     assert.ok(performance.now() < end, service.output.slice(-2000));
     await sleep(100);
   }
-}
-
-/** What came of a connection over TLS on which one request was sent. */
-interface Spoken {
-  readonly said: "something" | "nothing";
-  readonly text: string;
-  /** A session that another connection may resume. */
-  readonly session: Buffer | undefined;
-}
-
-/** Sends an HTTP request to any port, with a certificate or without. */
-function speak(
-  service: ServiceProcess,
-  port: number,
-  how: { readonly own?: Issued | undefined; readonly path?: string; readonly session?: Buffer } = {},
-): Promise<Spoken> {
-  const { own, path = "/", session: resumed } = how;
-  return new Promise((resolve) => {
-    let text = "";
-    let session: Buffer | undefined;
-    const socket = connect({
-      port,
-      host: "127.0.0.1",
-      servername: "localhost",
-      ca: service.authority.certificate,
-      ...(own === undefined ? {} : { cert: own.certificate, key: own.key }),
-      ...(resumed === undefined ? {} : { session: resumed }),
-    });
-    socket.on("secureConnect", () => {
-      if (resumed !== undefined) assert.ok(socket.isSessionReused(), "the session was resumed");
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
-    });
-    socket.on("session", (ticket) => (session = ticket));
-    socket.on("data", (piece: Buffer) => (text += piece.toString()));
-    socket.on("error", () => undefined);
-    socket.on("close", () => {
-      resolve({ said: text === "" ? "nothing" : "something", text, session });
-    });
-  });
 }
 
 describe("the service as a process", function () {
@@ -210,6 +174,33 @@ describe("the service as a process", function () {
     }
     const stranger = makeAuthority().issue("dashboard");
     assert.equal((await speak(service, api, { own: stranger, path: "/health/live" })).said, "nothing");
+  });
+
+  it("reaches an application over TLS by the authority that is set, and no application without it", async () => {
+    const authority = makeAuthority();
+    const own = authority.issue("localhost");
+    const application = createTlsServer({ cert: own.certificate, key: own.key }, (request, response) => {
+      request.resume().on("end", () => response.end("served"));
+    });
+    await new Promise<void>((resolve) => application.listen(0, "127.0.0.1", resolve));
+    const APP_ENDPOINT = `https://localhost:${(application.address() as AddressInfo).port}`;
+    try {
+      const trusting = await prepare({ APP_ENDPOINT });
+      const APP_CA_FILE = join(trusting.folder, "application.crt");
+      writeFileSync(APP_CA_FILE, authority.certificate);
+      const knowing = await prepare({ APP_ENDPOINT, APP_CA_FILE });
+      for (const [service, status] of [
+        [trusting, 502],
+        [knowing, 200],
+      ] as const) {
+        assert.equal(await service.start(), "ready");
+        const answer = await service.call("POST", "/pay", { note: "x" }, {}, service.ports.http);
+        assert.equal(answer.status, status, answer.text);
+      }
+    } finally {
+      application.closeAllConnections();
+      application.close();
+    }
   });
 
   it("shows the database its certificate, a renewed one too", async function () {
