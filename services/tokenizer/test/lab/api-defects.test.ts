@@ -249,7 +249,7 @@ describe("defects of the prototype that the management API must not have", funct
   });
 
   it("39: with the key service down the readiness says so, and heals by itself", async () => {
-    lab.platform.vault.pause();
+    await lab.platform.vault.pause();
     await sleep(2100);
     const ready = await lab.api.call<{ checks: Record<string, { status: string }> }>("getReadiness");
     assert.equal(ready.status, 503);

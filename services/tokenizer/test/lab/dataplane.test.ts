@@ -130,7 +130,7 @@ describe("data plane", function () {
   }).timeout(60_000);
 
   it("goes on with the keys in memory while the key service is down", async () => {
-    platform.vault.pause();
+    await platform.vault.pause();
     try {
       assert.equal(await post(`{"pan":"${amex}"}`), 200);
       await assert.rejects(plane.keys.probe());

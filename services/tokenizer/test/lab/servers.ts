@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -32,8 +41,8 @@ export interface MySqlServer extends RunningServer {
 export interface VaultServer extends RunningServer {
   readonly address: string;
   readonly rootToken: string;
-  /** Stops the process from answering (SIGSTOP) until `resume`. */
-  pause(): void;
+  /** Stops the process from answering (SIGSTOP) until `resume`. Resolves when every one of its threads has stopped. */
+  pause(): Promise<void>;
   resume(): void;
 }
 
@@ -193,7 +202,10 @@ export async function startVault(program: string): Promise<VaultServer> {
     port,
     address,
     rootToken,
-    pause: () => child.kill("SIGSTOP"),
+    pause: async () => {
+      child.kill("SIGSTOP");
+      while (!isStopped(child)) await sleep(5);
+    },
     resume: () => child.kill("SIGCONT"),
     stop: async () => {
       child.kill("SIGCONT");
@@ -215,6 +227,13 @@ async function until(name: string, child: ChildProcess, limit: number, probe: ()
       await sleep(100);
     }
   }
+}
+
+/** Whether every thread has stopped. The kernel tells one of them of the signal, and that one must get to run first. */
+function isStopped({ pid }: ChildProcess): boolean {
+  return readdirSync(`/proc/${pid}/task`).every((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1").includes(") T "),
+  );
 }
 
 function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
