@@ -112,6 +112,31 @@ describe("a Deployment", () => {
   });
 });
 
+describe("a crash between two moments of readiness", () => {
+  it("is told while the Deployment is not available yet", () => {
+    const revision = { annotations: { "deployment.kubernetes.io/revision": "1" } };
+    const deployment = { metadata: metadata("d", revision), spec: {}, status: { observedGeneration: 2 } };
+    const replicaSet = {
+      metadata: metadata("rs", { ...ownedBy("d"), ...revision }),
+      ...{ spec: { replicas: 1 }, status: { readyReplicas: 1 } },
+    };
+    const pod = {
+      metadata: metadata("p", ownedBy("rs")),
+      status: {
+        conditions: ["PodScheduled", "Initialized", "Ready"].map((type) => condition(type, "True")),
+        containerStatuses: [
+          {
+            ...{ name: "main", ready: true, restartCount: 2, state: { running: { startedAt: "now" } } },
+            lastState: { terminated: { exitCode: 3, reason: "Error" } },
+          },
+        ],
+      },
+    };
+    const text = state(deploymentRule, deployment, { replicaSets: [replicaSet], pods: [pod] });
+    assert.match(text, /^waiting \| Pod "p", container "main": ended with exit code 3 \(Error\)$/);
+  });
+});
+
 describe("other workloads", () => {
   it("a StatefulSet needs all replicas ready and of one revision, unless updated by hand", () => {
     const set = (status: JsonMap, updateStrategy: JsonMap = {}): JsonMap => ({
