@@ -149,9 +149,10 @@ export class Service {
       othersListening: () => plane.listening,
       tls: certificates,
     });
-    stack.add(() => plane.stop(Math.max(1000, settings.STOP_TIMEOUT - closingTime)));
+    // All three ports say goodbye at the same time.
+    const drain = Math.max(1000, settings.STOP_TIMEOUT - closingTime);
+    stack.add(() => together([api.server.close(drain), plane.stop(drain)]));
     const { http, icap } = await plane.start();
-    stack.add(() => api.server.close());
     const ports = { http, icap, api: await api.server.listen(settings.LISTEN_HOST, settings.API_PORT) };
 
     const login = new LoginFollower(database, files, settings, secretMetrics, log);
@@ -207,6 +208,13 @@ class Opened {
     }
     if (failures.length > 0) throw new AggregateError(failures, "not everything could be closed");
   }
+}
+
+/** Waits for all, also after one failed. @throws AggregateError of what failed */
+async function together(closing: readonly Promise<void>[]): Promise<void> {
+  const ended = await Promise.allSettled(closing);
+  const failures = ended.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
+  if (failures.length > 0) throw new AggregateError(failures, "not every port could be closed");
 }
 
 /** Traces, where the settings name a collector. */
