@@ -31,6 +31,7 @@ export interface MonitoringFlowArgs {
 /** Ports of what runs in the monitoring namespace. */
 export const monitoringPorts = { prometheus: 9090, alertmanager: 9093, operator: 8080, driver: 8095 } as const;
 
+const mesh = 9094;
 const name = "app.kubernetes.io/name";
 const own = (program: string): Peer => ({ podSelector: { matchLabels: { [name]: program } } });
 const blocks = (cidrs: readonly string[]): Peer[] => cidrs.map((cidr) => ({ ipBlock: { cidr } }));
@@ -40,7 +41,10 @@ const tcp = (rules: readonly Rule[]): { peers: Peer[]; ports: types.input.networ
     .filter(({ peers }) => peers.length > 0)
     .map(({ peers, ports }) => ({
       peers: [...peers],
-      ports: ports.map((port) => ({ port, protocol: "TCP" })),
+      ports: ports.flatMap((port) =>
+        // Alertmanagers tell each other of what they sent, by both protocols.
+        (port === mesh ? ["TCP", "UDP"] : ["TCP"]).map((protocol) => ({ port, protocol })),
+      ),
     }));
 
 function spec(
@@ -123,9 +127,9 @@ export function monitoringPolicies(args: MonitoringFlowArgs): Readonly<Record<st
       dns,
       [
         { peers: [own("prometheus")], ports: [alertmanager] },
-        { peers: [own("alertmanager")], ports: [9094] },
+        { peers: [own("alertmanager")], ports: [mesh] },
       ],
-      [{ peers: [own("alertmanager")], ports: [9094] }, outside(receivers)],
+      [{ peers: [own("alertmanager")], ports: [mesh] }, outside(receivers)],
     ),
     "prometheus-operator": spec("prometheus-operator", dns, [{ peers: [own("prometheus")], ports: [operator] }], [api]),
   };

@@ -84,7 +84,14 @@ const audit: Alert = {
     ...(jobs.includes("secret-provider")
       ? ["increase(vault_audit_log_request_failure[10m]) > 0", "increase(vault_audit_log_response_failure[10m]) > 0"]
       : []),
-    ...(jobs.includes("apiserver") ? ["sum by (job, plugin) (increase(apiserver_audit_error_total[10m])) > 0"] : []),
+    ...(jobs.includes("apiserver")
+      ? [
+          "sum by (job, plugin) (increase(apiserver_audit_error_total[10m])) > 0",
+          // Its series begins with the first error, of which `increase` sees nothing.
+          "sum by (job, plugin) (apiserver_audit_error_total)" +
+            " unless sum by (job, plugin) (apiserver_audit_error_total offset 10m)",
+        ]
+      : []),
   ],
   for: "0m",
   summary: "{{ $labels.job }}: audit records can't be written",
