@@ -10,10 +10,13 @@ import { certificateFiles } from "../certificates/agent-config";
 import { denyAll } from "../network/policies";
 import { type LabelArgs, labelsOf } from "../parts";
 import { restrictedNamespace } from "../restricted";
+import { sortedJson } from "../sorted-json";
 import { membersOf, type TokenShield } from "../tokenshield";
 import type { VaultFoundation } from "../vault/foundation";
 import { type ClusterJob, clusterJobs, type TenantJob, tenantJobs } from "./alerts/alert";
 import { ruleSpec } from "./alerts/rules";
+import { dashboards } from "./dashboards/boards";
+import { dashboardOf } from "./dashboards/panels";
 import { apiServerMonitor, clusterMonitor, podsOfCluster, tenantMonitor, vaultScrape } from "./monitors";
 import { monitoringPolicies } from "./monitoring-policies";
 import { ReceiverFiles } from "./receiver-files";
@@ -61,6 +64,7 @@ export class Monitoring extends pulumi.ComponentResource {
   readonly #name: string;
   readonly #labels: LabelArgs;
   readonly #operator: pulumi.Resource[];
+  readonly #home: pulumi.Resource[];
 
   constructor(name: string, args: MonitoringArgs, opts?: pulumi.ComponentResourceOptions) {
     super("tokenshield:monitoring:Monitoring", name, {}, opts);
@@ -71,6 +75,7 @@ export class Monitoring extends pulumi.ComponentResource {
     this.#name = name;
     this.#labels = { environment: settings.environment, tags: settings.tags };
     this.#operator = addons.needed("prometheusOperator");
+    this.#home = this.#makeHome();
     const scraped = scrapedTenants(args);
     const jobs = mode === "managed" ? jobsOf(settings) : [];
 
@@ -87,6 +92,7 @@ export class Monitoring extends pulumi.ComponentResource {
         settings.monitoring.runbooks.replace(/\/$/, ""),
       ),
     });
+    this.#dashboards();
     const url = (service: string, port: number): string =>
       mode === "managed" ? `http://${service}-operated.${namespace}.svc:${port}` : "";
     this.prometheusUrl = pulumi.output(url("prometheus", 9090));
@@ -124,7 +130,7 @@ export class Monitoring extends pulumi.ComponentResource {
     const { settings, vaultCa } = this.#args;
     const { monitoring, vault } = settings;
     const { namespace } = monitoring;
-    const home = this.#home();
+    const home = this.#home;
     const opts: pulumi.CustomResourceOptions = { dependsOn: home };
     this.#isolate(scraped, jobs, opts);
     this.#accounts(jobs, opts);
@@ -163,10 +169,11 @@ export class Monitoring extends pulumi.ComponentResource {
     this.#custom("alertmanager", "Alertmanager", "v1", stackName, namespace, spec, started);
   }
 
-  /** The namespace: the operator's, where this stack has installed that there, or one of its own. */
-  #home(): pulumi.Resource[] {
+  /** The namespace where it is this stack's: the operator's, where this stack has installed that there, or one of its own. */
+  #makeHome(): pulumi.Resource[] {
     const { settings, addons } = this.#args;
-    const { namespace: name } = settings.monitoring;
+    const { namespace: name, mode } = settings.monitoring;
+    if (mode !== "managed") return this.#operator;
     const there = [...addons.installed].some((addon) => settings.addons[addon].namespace === name);
     if (there) return this.#operator;
     const labels = { ...labelsOf(this.#labels), ...restrictedNamespace };
@@ -292,6 +299,20 @@ export class Monitoring extends pulumi.ComponentResource {
           ...addons.needed("secretsStoreCsiDriver", "vaultCsiProvider"),
         ],
       },
+    );
+  }
+
+  /** The dashboards, as the sidecar of Grafana's chart finds them, where a tenant asks for them. */
+  #dashboards(): void {
+    const { settings } = this.#args;
+    if (!settings.tenants.some(({ spec }) => spec.monitoring.grafana.dashboards)) return;
+    const { namespace } = settings.monitoring;
+    const labels = { ...labelsOf(this.#labels), grafana_dashboard: "1" };
+    const data = Object.fromEntries(dashboards.map((plan) => [`${plan.uid}.json`, sortedJson(dashboardOf(plan))]));
+    new ConfigMap(
+      `${this.#name}-dashboards`,
+      { metadata: { name: `${stackName}-dashboards`, namespace, labels }, data },
+      { parent: this, dependsOn: this.#home, deleteBeforeReplace: true },
     );
   }
 

@@ -123,7 +123,7 @@ export const apiServerMonitor = {
 
 /**
  * How Vault is scraped, which is no pod of ours: its listener has to allow metrics without a token
- * (`unauthenticated_metrics_access`). A sealed Vault refuses them, so that `up` tells of the seal as well.
+ * (`unauthenticated_metrics_access`).
  * @param address address of Vault as pods reach it
  * @param authorities ConfigMap and key with the authorities that signed its certificate; absent: public ones
  */

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { unsupported } from "@tokenshield/lab";
 import type { Alert } from "../../bin/components/monitoring/alerts/alert.js";
 import { alertGroups, promtoolTest, ruleOf, ruleSpec } from "../../bin/components/monitoring/alerts/rules.js";
+import { dashboards } from "../../bin/components/monitoring/dashboards/boards.js";
 import { everything } from "../graph/alert-context.ts";
 import { podUser, runInChroot } from "./support/chroot.ts";
 import { imageRoot } from "./support/proxy-processes.ts";
@@ -64,6 +65,18 @@ describe("alerts before promtool", function () {
       assert.equal(verdicts.get(`${alert.name}.stays`), "passed");
     });
   }
+
+  it("go with panels whose queries Prometheus can read", async () => {
+    const queries = dashboards.flatMap(({ panels }) =>
+      panels.flatMap((panel) => panel.queries.map(({ expr }) => expr)),
+    );
+    const rules = queries.map((expr, index) => ({
+      record: `panel:query:${index}`,
+      expr: expr.replaceAll("$__rate_interval", "5m"),
+    }));
+    const { status, printed } = await promtool("check", "rules", write("panels", { groups: [{ name: "one", rules }] }));
+    assert.equal(status, 0, printed);
+  });
 
   it("are sound as a whole, with their texts", async () => {
     const { status, printed } = await promtool("check", "rules", write("all", ruleSpec(everything, runbooks)));

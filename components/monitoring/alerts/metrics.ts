@@ -25,8 +25,8 @@ const of = (exporter: Exporter, ...labels: readonly string[]): Metric => ({ expo
 const secret = (...labels: readonly string[]): Metric => of("tokenizer", "tenant_id", ...labels);
 
 /**
- * Every metric that an alert names: who serves it, with which labels. What isn't in it, no alert may use; a test holds
- * it against what the services really serve.
+ * Every metric that an alert or a panel names: who serves it, with which labels. What isn't in it, none may use; a test
+ * holds it against what the services really serve.
  */
 export const metrics = {
   secret_access_total: secret("secret_key", "provider", "result"),
@@ -35,6 +35,7 @@ export const metrics = {
   secret_cache_hits_total: secret("provider"),
   secret_cache_misses_total: secret("provider"),
   secret_cache_size: of("tokenizer", "provider"),
+  secret_rotation_jobs_active: of("tokenizer"),
   secret_rotation_total: secret("secret_key", "result"),
   secret_rotation_errors_total: secret("secret_key", "error_type"),
   secret_rotation_duration_seconds_bucket: secret("secret_key", "le"),
@@ -43,6 +44,10 @@ export const metrics = {
   tokenshield_requests_total: of("tokenizer", "plane", "operation", "outcome"),
   tokenshield_request_duration_seconds_bucket: of("tokenizer", "plane", "operation", "le"),
   tokenshield_request_duration_seconds_count: of("tokenizer", "plane", "operation"),
+  tokenshield_tokenizations_total: of("tokenizer", "source"),
+  tokenshield_tokenizations_failed_total: of("tokenizer", "source"),
+  tokenshield_active_tokens: of("tokenizer"),
+  tokenshield_icap_connections: of("tokenizer"),
   tokenshield_refused_total: of("tokenizer", "reason"),
   tokenshield_tokens_revealed_total: of("tokenizer", "source", "outcome"),
   tokenshield_auth_failures_total: of("tokenizer", "kind"),
@@ -56,11 +61,14 @@ export const metrics = {
   mysql_agent_quorum: of("mysql-agent", "group"),
   mysql_agent_members_online: of("mysql-agent", "group"),
   mysql_agent_apply_lag_seconds: of("mysql-agent", "group"),
+  mysql_agent_apply_queue: of("mysql-agent", "group"),
+  mysql_agent_flow_control_seconds_total: of("mysql-agent", "group"),
   mysql_agent_blocked: of("mysql-agent", "group", "by"),
   haproxy_backend_active_servers: of("haproxy", "proxy"),
   haproxy_backend_http_responses_total: of("haproxy", "proxy", "code"),
   haproxy_frontend_current_sessions: of("haproxy", "proxy"),
   haproxy_frontend_limit_sessions: of("haproxy", "proxy"),
+  vault_core_unsealed: of("vault", "cluster"),
   vault_audit_log_request_failure: of("vault"),
   vault_audit_log_response_failure: of("vault"),
   rotation_reconcile_error_total: of("csi-driver", "os_type", "provider", "rotated", "error_type"),

@@ -209,22 +209,36 @@ const rotationDuration: Alert = {
 const providerDown: Alert = {
   name: "SecretProviderDown",
   severity: "critical",
-  // Vault's own metrics, which a sealed Vault refuses: the target tells of seal and network alike.
+  // A sealed Vault serves its metrics all the same: first with 0 for the seal, and without any after a minute (seen).
   when: ({ jobs }) =>
-    jobs.includes("secret-provider") ? ['up{job="secret-provider"} == 0', 'absent(up{job="secret-provider"})'] : [],
+    jobs.includes("secret-provider")
+      ? [
+          'up{job="secret-provider"} == 0',
+          'absent(up{job="secret-provider"})',
+          'up{job="secret-provider"} == 1 unless on (job, instance) vault_core_unsealed == 1',
+        ]
+      : [],
   for: "2m",
   summary: "Vault doesn't answer, or is sealed",
   description:
     "No pod can start, no certificate is renewed, no data key is unwrapped. Running parts go on until their certificates end.",
   fires: {
-    story: "Vault is sealed, so that its metrics are refused",
-    series: { 'up{job="secret-provider",instance="vault:8200"}': "1x5 0x10" },
+    story: "Vault is sealed, and says so for a minute",
+    series: {
+      'up{job="secret-provider",instance="vault:8200"}': "1x15",
+      'vault_core_unsealed{job="secret-provider",instance="vault:8200",cluster=""}': "0 _x15",
+      'vault_core_unsealed{job="secret-provider",instance="vault:8200",cluster="lab"}': "1x5 0 _x10",
+    },
     at: "10m",
     labels: { job: "secret-provider", instance: "vault:8200" },
   },
   stays: {
     story: "one scrape fails",
-    series: { 'up{job="secret-provider",instance="vault:8200"}': "1x5 0 1x10" },
+    series: {
+      'up{job="secret-provider",instance="vault:8200"}': "1x5 0 1x10",
+      'vault_core_unsealed{job="secret-provider",instance="vault:8200",cluster=""}': "0 _x15",
+      'vault_core_unsealed{job="secret-provider",instance="vault:8200",cluster="lab"}': "1x15",
+    },
     at: "10m",
   },
 };
