@@ -155,7 +155,7 @@ export class Monitoring extends pulumi.ComponentResource {
       {
         metadata: { name: `alertmanager-${stackName}`, namespace, labels: labelsOf(this.#labels) },
         // Routes and names of files: the operator reads them from a Secret only. No secret is in it.
-        stringData: { "alertmanager.yaml": alertmanagerConfig(monitoring.receivers) },
+        data: { "alertmanager.yaml": Buffer.from(alertmanagerConfig(monitoring.receivers)).toString("base64") },
       },
       { parent: this, ...opts, deleteBeforeReplace: true },
     );
