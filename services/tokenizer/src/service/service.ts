@@ -15,6 +15,7 @@ import {
   type Certificates,
   databaseLogins,
   databaseOptions,
+  endOf,
   generationsOf,
   MissingSecret,
   planeTls,
@@ -109,6 +110,7 @@ export class Service {
     // A collector that can't be reached doesn't hold up the stop.
     stack.add(() => tracing?.stop().catch(() => undefined) ?? Promise.resolve());
     const certificates = await readCertificates(settings);
+    if (certificates !== undefined) metrics.certificate(endOf(certificates));
     const database = await MySqlDatabase.open(
       await databaseOptions(settings, certificates),
       databaseLogins(files, settings),
@@ -163,7 +165,7 @@ export class Service {
       new Periodic("housekeeping", housekeepingInterval, log, () => sweep(database, now())),
       ...(certificates === undefined
         ? []
-        : [followCertificates(settings, certificates, { api, plane, database }, log)]),
+        : [followCertificates(settings, certificates, { api, plane, database, metrics }, log)]),
     ]) {
       stack.add(() => work.stop());
     }
@@ -242,7 +244,12 @@ async function sweep(database: MySqlDatabase, now: Date): Promise<void> {
 function followCertificates(
   settings: Settings,
   first: Certificates,
-  users: { readonly api: Api; readonly plane: DataPlane; readonly database: MySqlDatabase },
+  users: {
+    readonly api: Api;
+    readonly plane: DataPlane;
+    readonly database: MySqlDatabase;
+    readonly metrics: Metrics;
+  },
   log: Logger,
 ): Periodic {
   let current = first;
@@ -255,6 +262,7 @@ function followCertificates(
       return;
     users.plane.useCertificate(planeTls(settings, next));
     users.api.server.useCertificate(next);
+    users.metrics.certificate(endOf(next));
     // Refused, it is shown again in the next round; open connections stay on the one before.
     if (settings.DB_CLIENT_CERTIFICATE) await users.database.useClientCertificate({ cert: next.cert, key: next.key });
     current = next;
