@@ -10,7 +10,7 @@ import { certificateFiles } from "../certificates/agent-config";
 import { denyAll } from "../network/policies";
 import { type LabelArgs, labelsOf } from "../parts";
 import { restrictedNamespace } from "../restricted";
-import { sortedJson } from "../sorted-json";
+import { sortedJson } from "@tokenshield/rotation";
 import { membersOf, type TokenShield } from "../tokenshield";
 import type { VaultFoundation } from "../vault/foundation";
 import { type ClusterJob, clusterJobs, type TenantJob, tenantJobs } from "./alerts/alert";

@@ -1,5 +1,5 @@
 import { type Severity, severities } from "./alerts/alert";
-import { sortedJson } from "../sorted-json";
+import { sortedJson } from "@tokenshield/rotation";
 
 /** Somebody who hears of alerts. Its secret lies in Vault and reaches Alertmanager as a file. */
 export interface Receiver {

@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { makeAuthority } from "../../../services/tokenizer/test/lab/certificates.ts";
+import { Leaks } from "../../../services/tokenizer/test/lab/leaks.ts";
 import { ServiceProcess } from "../../../services/tokenizer/test/lab/service-process.ts";
 
 /** Where the service runs. */
@@ -19,6 +20,7 @@ export interface ServicePlace {
 /** The tokenizer as a process, and a client that lets it make tokens all the time. */
 export class Tokenizer {
   readonly #service: ServiceProcess;
+  readonly #written: readonly (() => string)[];
   #stop = new AbortController();
   #load: Promise<void> = Promise.resolve();
   /** The mounted files by name. */
@@ -29,21 +31,25 @@ export class Tokenizer {
   readonly failed: string[] = [];
   requests = 0;
 
-  private constructor(service: ServiceProcess) {
+  private constructor(service: ServiceProcess, written: readonly (() => string)[]) {
     this.#service = service;
+    this.#written = written;
   }
 
   static async prepare(place: ServicePlace): Promise<Tokenizer> {
     const authority = makeAuthority();
+    const watched: (() => string)[] = [];
     const service = await ServiceProcess.prepare(
       {
         mysql: { authority, port: place.mysqlPort },
         vault: { address: place.vaultAddress },
         tokenFile: place.tokenFile,
+        leaks: new Leaks(),
+        watch: (_place, written) => watched.push(written),
       },
       { DB_CA_FILE: place.mysqlCa, PLATFORM_CLIENTS: "cli:read+write", RATE_LIMIT_PER_ADDRESS: "1000000" },
     );
-    const tokenizer = new Tokenizer(service);
+    const tokenizer = new Tokenizer(service, watched);
     const { certificate, key } = authority.issue("rotator");
     writeFileSync(join(place.folder, "consumer-ca.pem"), authority.certificate);
     writeFileSync(join(place.folder, "client.pem"), certificate);
@@ -55,8 +61,9 @@ export class Tokenizer {
     return `https://127.0.0.1:${this.#service.ports.api}/metrics`;
   }
 
+  /** Everything that the process has written, its metrics too. */
   get output(): string {
-    return this.#service.output;
+    return this.#written.map((written) => written()).join("\n");
   }
 
   /** Mounts files beside those that are mounted. */

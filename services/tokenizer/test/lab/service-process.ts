@@ -17,8 +17,8 @@ export interface Ended {
   readonly output: string;
 }
 
-/** What the service needs around it: databases, keys, and who signs its certificates. */
-export interface Surroundings {
+/** What the service needs around it: databases, keys, who signs its certificates, and who looks at what it writes. */
+export interface Surroundings extends Pick<Platform, "leaks" | "watch"> {
   readonly mysql: Pick<Platform["mysql"], "authority" | "port">;
   readonly vault: Pick<Platform["vault"], "address">;
   readonly tokenFile: string;
