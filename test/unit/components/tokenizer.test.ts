@@ -149,7 +149,7 @@ describe("Tokenizer", () => {
     assert.ok(settings.PLATFORM_CLIENTS.every(({ permissions }) => !permissions.includes("reveal")));
   });
 
-  it("runs restricted pods, whose every mount is read-only and has its volume", async () => {
+  it("runs restricted pods, whose every mount is read-only and has its volume (defect 55)", async () => {
     const { spec } = deploymentIn(await graphOf()).template;
     assert.equal(spec.automountServiceAccountToken, false);
     assert.equal(spec.securityContext.runAsNonRoot, true);

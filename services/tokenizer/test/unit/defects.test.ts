@@ -2,7 +2,10 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-const folders = [join(import.meta.dirname, ".."), join(import.meta.dirname, "../../../../test/lab")];
+const folders = [
+  join(import.meta.dirname, ".."),
+  ...["unit", "lab"].map((group) => join(import.meta.dirname, "../../../../test", group)),
+];
 
 /** The defects of the prototype that a title names: `… (defects 4, 5)` at its end, or `39, 44: …` at its beginning. */
 function named(title: string): readonly number[] {
