@@ -46,6 +46,8 @@ export const paths = {
   cloneKubeconfig: (at: Layout) => join(at.clone, "kubeconfig"),
   /** The certificate authority that signed Vault's and the API server's certificates. */
   cloneCa: (at: Layout) => join(at.clone, "ca.crt"),
+  /** The authority of the demo's payment gateway. */
+  clonePaymentsCa: (at: Layout) => join(at.clone, "payments-ca.crt"),
   /** A home folder whose `.vault-token` holds the root token, so that no command line or environment does. */
   vaultHome: (at: Layout) => join(at.state, "vault", "home"),
   vaultKeys: (at: Layout) => join(at.state, "vault", "keys.json"),
