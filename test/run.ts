@@ -1,9 +1,9 @@
 import { spawn } from "node:child_process";
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, dirname, join } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { type Group, groups, type Step } from "./groups.ts";
-import type { Counts } from "./reporter.ts";
+import type { Counts, Outcome } from "./reporter.ts";
 
 const root = dirname(import.meta.dirname);
 const all = groups((path) => existsSync(join(root, path)));
@@ -15,6 +15,7 @@ ${all.map(({ name, about }) => `  ${name.padEnd(10)}${about}`).join("\n")}
 
   --grep TEXT   only the tests whose title contains TEXT
 
+Of the lab group, files in which something failed are run once more; what then passes is told as UNSTEADY.
 Ends with one line: N passed, N failed, N skipped.
 `;
 
@@ -82,7 +83,36 @@ function run(
 
 async function mocha(step: Step & { kind: "mocha" }, grep: string | undefined): Promise<Counts> {
   const files = globSync([...step.files], { cwd: root, exclude: ["**/node_modules/**"] }).sort();
-  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0 };
+  const first = await mochaFiles(step, files, grep);
+  const failed = Object.values(first.failures).reduce((sum, counts) => sum + counts.failed, 0);
+  if (step.again !== true || first.failed === 0 || failed !== first.failed) return first;
+  return lookAgain(step, first, grep);
+}
+
+/** Runs the files in which something failed once more; their counts of that run stand for those of the first. */
+async function lookAgain(step: Step & { kind: "mocha" }, first: Outcome, grep: string | undefined): Promise<Counts> {
+  const files = Object.keys(first.failures).sort();
+  const names = files.map((file) => relative(root, file));
+  process.stdout.write(`\n  something failed in ${names.join(", ")}: these files run once more\n`);
+  const second = await mochaFiles(step, files, grep);
+  const dropped = Object.values(first.failures);
+  for (const [index, file] of files.entries()) {
+    if (second.failures[file] !== undefined) continue;
+    for (const title of first.failures[file]?.titles ?? []) {
+      process.stdout.write(`  UNSTEADY  ${names[index] ?? ""}: "${title}" failed, and passed when it was run again\n`);
+    }
+  }
+  const sum = (kind: keyof Counts): number =>
+    first[kind] + second[kind] - dropped.reduce((total, counts) => total + counts[kind], 0);
+  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
+}
+
+async function mochaFiles(
+  step: Step & { kind: "mocha" },
+  files: readonly string[],
+  grep: string | undefined,
+): Promise<Outcome> {
+  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, failures: {} };
   const folder = mkdtempSync(join(tmpdir(), "tokenshield-test-"));
   try {
     const counts = join(folder, "counts.json");
@@ -91,8 +121,8 @@ async function mocha(step: Step & { kind: "mocha" }, grep: string | undefined): 
     if (grep !== undefined) options.push("--fgrep", grep);
     const limits = { limit: step.limit, done: () => existsSync(counts) };
     const status = await run(["mocha", ...options, ...files], limits, { TOKENSHIELD_TEST_COUNTS: counts });
-    if (!existsSync(counts)) return { passed: 0, failed: 1, skipped: 0 };
-    const counted = JSON.parse(readFileSync(counts, "utf8")) as Counts;
+    if (!existsSync(counts)) return { passed: 0, failed: 1, skipped: 0, failures: {} };
+    const counted = JSON.parse(readFileSync(counts, "utf8")) as Outcome;
     return status !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
   } finally {
     rmSync(folder, { recursive: true, force: true });

@@ -240,6 +240,8 @@ const kubernetesExtras: readonly Resource[] = [
     version: "1.2.3",
     values: { existingSecret: "ref-pull", replicas: 1 },
   }),
+  // As an update sees a component of a provider: what it was given is the provider's alone.
+  extra("kubernetes:helm.sh/v4:Chart", "ref-chart", {}),
 ];
 
 const rdsCluster = {
