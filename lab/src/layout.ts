@@ -40,6 +40,10 @@ export const paths = {
   kubeconfig: (at: Layout, user: string) => join(at.state, "kubeconfig", user),
   log: (at: Layout, part: string) => join(at.state, "logs", `${part}.log`),
   data: (at: Layout, part: string) => join(at.state, "data", part),
+  /** Written by the enforcement of network policies once it has told the kernel of them. */
+  enforced: (at: Layout) => join(at.run, "network-policies.json"),
+  /** Which pod has which address, as the container runtime made it. */
+  attachments: (at: Layout) => join(at.run, "pods"),
   containerdSocket: (at: Layout) => join(at.run, "containerd", "containerd.sock"),
   kubeletRoot: (at: Layout) => join(at.state, "kubelet"),
   /** The administrator's kubeconfig, for people and programs of the clone. */

@@ -30,6 +30,7 @@ import {
   controllerManager,
   etcd,
   kubelet,
+  networkPolicies,
   parts,
   proxy,
   scheduler,
@@ -166,6 +167,7 @@ async function startRest(
   await progress.step("cluster objects", () =>
     applyObjects(kubectl(at, program(from, "kube")), clusterObjects(at, reference, hostNameServers())),
   );
+  await progress.step(titleOf([networkPolicies]), () => startAndWait(networkPolicies));
   await progress.step("vault's audit device and logins", () => configureVault(at));
   await progress.step("node and cluster DNS", () => waitForCluster(from));
 }

@@ -90,7 +90,11 @@ describe("the demo on the lab", function () {
       ofMerchant.some((path) => path.includes(`/${merchant.namespace}_`)),
       "the merchant logs its orders",
     );
-    assert.ok(filesThatHold(folder, [Buffer.from(`"path":"/orders"`)]).some((path) => path.includes(namespace)));
+    const ofProxy = filesThatHold(folder, [Buffer.from(String.raw`"path":"\/orders"`)]);
+    assert.ok(
+      ofProxy.some((path) => path.includes(`/${namespace}_`)),
+      "the inbound proxy logs its requests",
+    );
     assert.deepEqual(filesThatHold(`${at.state}/logs`, forms), []);
   });
 });

@@ -66,6 +66,7 @@ const wanted: readonly Wanted[] = [
   { name: "controller-manager", authority: "ca", subject: "CN=system:kube-controller-manager", usages: ["client"] },
   { name: "scheduler", authority: "ca", subject: "CN=system:kube-scheduler", usages: ["client"] },
   { name: "proxy", authority: "ca", subject: "CN=system:kube-proxy", usages: ["client"] },
+  { name: "network-policies", authority: "ca", subject: "CN=lab-network-policies", usages: ["client"] },
   {
     name: "gateway",
     authority: "payments-ca",
