@@ -21,6 +21,9 @@ const patience = 2_500;
 /** Of a port that nobody serves comes a refusal by the other side itself, of one behind a closed way none, or the way's. */
 const reached = (error: NodeJS.ErrnoException): boolean => error.code === "ECONNREFUSED" || error.code === "ECONNRESET";
 
+/** An answer that is there already counts, however late this process comes to read it on a busy machine. */
+const afterReading = (end: (answer: boolean) => void) => (): void => void setImmediate(end, false);
+
 function overTcp({ address, port }: Target): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: address, port });
@@ -29,7 +32,7 @@ function overTcp({ address, port }: Target): Promise<boolean> {
       socket.destroy();
       resolve(answer);
     };
-    const timer = setTimeout(end, patience, false);
+    const timer = setTimeout(afterReading(end), patience);
     socket.once("connect", () => {
       end(true);
     });
@@ -45,13 +48,15 @@ const question = Buffer.from("000101000001000000000000" + "00" + "00020001", "he
 function overUdp({ address, port }: Target): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = createSocket("udp4");
+    let open = true;
     const end = (answer: boolean): void => {
       clearTimeout(timer);
       clearInterval(again);
-      socket.close();
+      if (open) socket.close();
+      open = false;
       resolve(answer);
     };
-    const timer = setTimeout(end, patience, false);
+    const timer = setTimeout(afterReading(end), patience);
     const send = (): void => {
       socket.send(question, (error) => {
         if (error !== null) end(reached(error));
