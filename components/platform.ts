@@ -5,7 +5,7 @@ import * as vault from "@pulumi/vault/provider";
 import type { Settings } from "../stacks/settings";
 import { Addons } from "./addons/addons";
 import { BackupStorage } from "./cloud/backup-storage";
-import type { Monitoring } from "./monitoring/monitoring";
+import { Monitoring } from "./monitoring/monitoring";
 import { TokenShield } from "./tokenshield";
 import { readLedgers } from "./secrets/read-ledgers";
 import { type OwnerArgs, VaultFoundation } from "./vault/foundation";
@@ -35,7 +35,7 @@ export interface Platform {
   readonly addons: Addons;
   /** Where backups go; absent without a cloud. */
   readonly storage: BackupStorage | undefined;
-  /** Monitoring, once provisioned. */
+  /** Monitoring; absent where the settings want none. */
   readonly monitoring?: Monitoring;
   /** The tenants by name. */
   readonly tenants: ReadonlyMap<string, TokenShield>;
@@ -78,7 +78,10 @@ export async function buildPlatform(settings: Settings, surroundings: Surroundin
       const args = { settings, tenant, foundation, addons, storage, ledgers: own, vaultCa, databaseCa, now };
       return [tenant.name, new TokenShield(tenant.name, args, opts)] as const;
     });
-  return { settings, foundation, addons, storage, tenants: new Map(tenants) };
+  const platform = { settings, foundation, addons, storage, tenants: new Map(tenants) };
+  if (settings.monitoring.mode === "none") return platform;
+  const { vaultCa } = surroundings;
+  return { ...platform, monitoring: new Monitoring("monitoring", { ...platform, vaultCa }, opts) };
 }
 
 function clusterProvider({ cluster }: Settings, { kubeconfig }: Surroundings): kubernetes.Provider {

@@ -371,11 +371,8 @@ export class TokenShield extends pulumi.ComponentResource {
     return new AuroraCluster(name, cluster, { parent: this });
   }
 
-  /** How many members the group in the cluster has. */
   private members(): number {
-    const { settings, tenant } = this.args;
-    const { enabled, database } = tenant.spec.highAvailability;
-    return enabled && database.replication ? settings.database.group.members : 1;
+    return membersOf(this.args.settings, this.args.tenant);
   }
 
   private makeGroup(guard: DataGuard): MySqlGroup {
@@ -431,6 +428,12 @@ function* problems({ settings, tenant, databaseCa }: TokenShieldArgs): Generator
   if (!settings.tenants.includes(tenant)) {
     yield { propertyPath: "tenant", reason: `expected a tenant of the settings, given ${tenant.name}` };
   }
+}
+
+/** How many members a tenant's group in the cluster has. */
+export function membersOf(settings: Settings, { spec }: TenantSettings): number {
+  const { enabled, database } = spec.highAvailability;
+  return enabled && database.replication ? settings.database.group.members : 1;
 }
 
 /** The parts of a tenant, in their fixed order. */

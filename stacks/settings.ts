@@ -116,6 +116,18 @@ const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
       }
     }
   },
+  function* monitoringHasItsOperator({ monitoring, addons, registry }) {
+    if (monitoring === undefined || monitoring.mode === "none") return;
+    if (addons?.prometheusOperator.mode === "none") {
+      yield [["monitoring", "mode"], "none, as addons.prometheusOperator.mode is none"];
+    }
+    if (monitoring.mode !== "managed" || registry === undefined) return;
+    for (const name of ["prometheus", "alertmanager"]) {
+      if (!(name in registry.references)) {
+        yield [["registry", "references", name], "an image reference, as monitoring.mode is managed"];
+      }
+    }
+  },
   function* auroraNeedsAws({ database, cloud }) {
     if (database?.kind === "aurora" && cloud?.provider !== "aws") {
       yield [["database", "kind"], '"group" or "external", as cloud.provider isn\'t "aws"'];

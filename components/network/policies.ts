@@ -52,6 +52,7 @@ function peers(end: Endpoint): Peer[] {
   }
 }
 
-function inNamespace(name: string): Peer {
+/** Every pod of a namespace. */
+export function inNamespace(name: string): Peer {
   return { namespaceSelector: { matchLabels: { [namespaceName]: name } } };
 }

@@ -1,3 +1,3 @@
 /** The embedded deployment engine. */
 export { runCli, type CliOptions } from "./cli/run.ts";
-export type { EmbeddedProviders, ServedProvider } from "./provider/host.ts";
+export type { EmbeddedProviders, ProviderWithin } from "./provider/host.ts";

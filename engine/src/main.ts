@@ -1,5 +1,10 @@
-import { runCli } from "./cli/run.ts";
-import { embeddedProviders } from "./embedded-providers.ts";
+import { keepCompiled } from "./program/compile-cache.ts";
+
+keepCompiled();
+const [{ runCli }, { embeddedProviders }] = await Promise.all([
+  import("./cli/run.ts"),
+  import("./embedded-providers.ts"),
+]);
 
 process.exitCode = await runCli(process.argv.slice(2), {
   root: process.cwd(),

@@ -228,7 +228,11 @@ export const controls: readonly Control[] = [
     control: "Logs and backups are protected",
     elsewhere: "A try to delete.",
   },
-  { requirements: ["10.4.1.1"], control: "Logs are reviewed automatically", elsewhere: "Tests of alerts." },
+  {
+    requirements: ["10.4.1.1"],
+    control: "Logs are reviewed automatically",
+    evidence: ["test/lab/alerts.test.ts"],
+  },
   {
     requirements: ["10.5.1"],
     control: "Logs are kept for a year",
@@ -243,6 +247,7 @@ export const controls: readonly Control[] = [
   {
     requirements: ["10.7.2", "10.7.3"],
     control: "Failures of controls are noticed",
+    evidence: ["test/lab/alerts.test.ts", "test/lab/platform-monitoring.test.ts"],
     elsewhere: "Drills of each alert.",
   },
   {
@@ -277,6 +282,7 @@ export const controls: readonly Control[] = [
   {
     requirements: ["12.10.1", "12.10.5"],
     control: "Each alert has a runbook",
+    evidence: ["test/unit/components/alerts.test.ts"],
     elsewhere: "Drills.",
   },
   {

@@ -1,18 +1,24 @@
 import { spawn } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { appendFileSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { newCrypter } from "@tokenshield/engine/secrets";
 import { passphrase, Workspace } from "../contract/support/workspace.ts";
+import { childrenSeconds, load, nodeArguments } from "./surroundings.ts";
 
 /**
  * How long the embedded engine takes, and how much memory engine and program have together, with the recorder as
- * the provider within the engine: `node test/bench/engine.ts [COUNT]`. The program's start-up is in every figure.
+ * the provider within the engine: `node test/bench/engine.ts [COUNT]`. The program's start-up is in every figure, and
+ * its Node.js has the arguments that the project's has.
  */
 const count = Number(process.argv[2] ?? "300");
 const workspace = new Workspace((await newCrypter(passphrase)).state["salt"] ?? "");
 
+appendFileSync(join(workspace.root, "Pulumi.yaml"), `    nodeargs: ${nodeArguments()}\n`);
+
 interface Measured {
   readonly seconds: number;
+  /** Of engine and program together. */
+  readonly processorSeconds: number;
   /** The largest sum of the resident memory of engine and program, in MiB. */
   readonly memory: number;
 }
@@ -20,7 +26,7 @@ interface Measured {
 async function measure(args: readonly string[], version: string): Promise<Measured> {
   const program = join(import.meta.dirname, "../contract/support/engine-process.ts");
   const environment = { ...workspace.environment("bench", 0), BENCH_COUNT: String(count), BENCH_VERSION: version };
-  const started = performance.now();
+  const [started, before] = [performance.now(), childrenSeconds()];
   // The flag of the npm scripts.
   const flags = ["--max-semi-space-size=4"];
   const child = spawn(
@@ -44,7 +50,8 @@ async function measure(args: readonly string[], version: string): Promise<Measur
   const exit = await new Promise((resolve) => child.once("close", resolve));
   clearInterval(sampler);
   if (exit !== 0) throw new Error(`${args.join(" ")} failed:\n${output}`);
-  return { seconds: (performance.now() - started) / 1000, memory };
+  const seconds = (performance.now() - started) / 1000;
+  return { seconds, processorSeconds: childrenSeconds() - before, memory };
 }
 
 /** Resident memory of a process and its children, in MiB; pages that they share are counted once (Pss of /proc). */
@@ -72,8 +79,9 @@ const runs: readonly (readonly [string, readonly string[], string])[] = [
 
 try {
   for (const [title, args, version] of runs) {
-    const { seconds, memory } = await measure(args, version);
-    process.stdout.write(`${title.padEnd(28)} ${seconds.toFixed(2)} s  ${memory.toFixed(0)} MiB\n`);
+    const { seconds, processorSeconds, memory } = await measure(args, version);
+    const figures = `${seconds.toFixed(2)} s, ${processorSeconds.toFixed(2)} s of processor time`;
+    process.stdout.write(`${title.padEnd(28)} ${figures}, ${memory.toFixed(0)} MiB, ${load()}\n`);
   }
 } finally {
   workspace.remove();

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { newCrypter } from "@tokenshield/engine/secrets";
@@ -88,6 +88,26 @@ describe("the embedded engine", () => {
     assert.equal(workspace.cloud.objects().length, 6);
   });
 
+  it("ends at once when it is interrupted again, names what was under way and unlocks the stack", async () => {
+    const program = join(import.meta.dirname, "support/engine-process.ts");
+    const args = [program, "up", "--yes", "--stack", workspace.stack, "--engine", "embedded"];
+    const child = spawn(process.execPath, args, { cwd: workspace.root, env: workspace.environment("patient", 0) });
+    let output = "";
+    child.stdout.on("data", (chunk: Buffer) => {
+      const isFirst = !output.includes("cancelling");
+      output += chunk.toString();
+      if (isFirst && output.includes("cancelling")) child.kill("SIGINT");
+    });
+    const closed = new Promise((resolve) => child.once("close", resolve));
+    // The time limit of the test ends this where the creation never begins.
+    while (!pendingOperations(workspace).includes("creating patient")) await wait(20);
+    child.kill("SIGINT");
+    assert.equal(await closed, 130, output);
+    assert.deepEqual(processesIn(workspace.root), []);
+    assert.deepEqual(pendingOperations(workspace), ["creating patient"]);
+    assert.equal((await runStack(workspace, ["unlock"])).output, "the stack isn't locked\n");
+  });
+
   it("leaves no program behind when it is killed", async () => {
     const program = join(import.meta.dirname, "support/engine-process.ts");
     const args = [program, "up", "--yes", "--stack", workspace.stack, "--engine", "embedded"];
@@ -108,6 +128,22 @@ describe("the embedded engine", () => {
     while (processesIn(workspace.root).length > 0) await wait(20);
   });
 });
+
+/** What a stack's state says is under way. */
+function pendingOperations(workspace: Workspace): readonly string[] {
+  if (!existsSync(workspace.checkpoint)) return [];
+  const { checkpoint } = JSON.parse(readFileSync(workspace.checkpoint, "utf8")) as {
+    readonly checkpoint: { readonly latest: { readonly pending_operations?: readonly PendingOperation[] } };
+  };
+  return (checkpoint.latest.pending_operations ?? []).map(({ type, resource }) => {
+    return `${type} ${resource.urn.split("::").at(-1) ?? ""}`;
+  });
+}
+
+interface PendingOperation {
+  readonly type: string;
+  readonly resource: { readonly urn: string };
+}
 
 /** The processes that were started with a folder among their arguments. */
 function processesIn(folder: string): readonly string[] {

@@ -183,12 +183,26 @@ describe("the tokenizer on the lab", function () {
     }
   });
 
-  it("makes no core dump, as its memory holds card numbers and keys", async () => {
-    const limits = await kubectl(
+  /** What a file of the first pod's container says, read by the only program that is there. */
+  const inside = (expression: string): Promise<string> =>
+    kubectl(
       ...["exec", `deployment/${service}`, "-n", namespace, "-c", "tokenizer", "--"],
-      ...["/bin/node", "-p", "require('node:fs').readFileSync('/proc/1/limits', 'latin1')"],
+      ...["/bin/node", "-p", expression],
     );
+
+  it("makes no core dump, as its memory holds card numbers and keys", async () => {
+    const limits = await inside("require('node:fs').readFileSync('/proc/1/limits', 'latin1')");
     assert.match(limits, /^Max core file size +1 +1 /m);
+  });
+
+  it("runs as a user without rights, in an image without a shell that it can't write to (defect 55)", async () => {
+    const status = await inside("require('node:fs').readFileSync('/proc/1/status', 'latin1')");
+    assert.match(status, /^Uid:\t65532\t65532\t65532\t65532$/m);
+    for (const set of ["CapEff", "CapPrm", "CapBnd"]) assert.match(status, new RegExp(`^${set}:\\t0{16}$`, "m"));
+    const shells = "['/bin/sh', '/bin/bash', '/usr/bin/env'].filter(require('node:fs').existsSync).length";
+    assert.equal((await inside(shells)).trim(), "0");
+    const write = "try { require('node:fs').writeFileSync('/app/x', ''); 'written' } catch (error) { error.code }";
+    assert.equal((await inside(write)).trim(), "EROFS");
   });
 
   it("answers every request while its pods are replaced one by one", async function () {

@@ -4,6 +4,7 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { createKubernetesProvider } from "../../engine/src/providers/kubernetes/index.ts";
 import { Client } from "../../engine/src/providers/kubernetes/api/client.ts";
 import { activeContext, readKubeconfig } from "../../engine/src/providers/kubernetes/api/kubeconfig.ts";
+import { textAt } from "../../engine/src/providers/kubernetes/api/object.ts";
 import { serve } from "../../engine/src/providers/protocol/server.ts";
 import type { Serving } from "../../engine/src/providers/protocol/server.ts";
 import { Secret, UNKNOWN, withoutSecrets } from "../../engine/src/providers/protocol/value.ts";
@@ -11,6 +12,7 @@ import type { JsonMap, PropertyMap } from "../../engine/src/providers/protocol/v
 import { ProviderClient, initializationFailure } from "../contract/providers/provider-client.ts";
 import type { Resource } from "../contract/providers/provider-client.ts";
 import { useAddresses } from "./support/addresses.ts";
+import { eventually } from "./support/lab.ts";
 
 const namespace = "providers-test";
 
@@ -231,6 +233,24 @@ describe("the kubernetes provider on a real cluster", function () {
     await client.delete(resource);
     await client.delete(resource);
     assert.equal(await client.read(resource), undefined);
+  });
+
+  it("waits for an object that is deleted at once, where a finalizer holds it", async () => {
+    const held = configMap({}, { name: "held", finalizers: ["shield.test/hold"] });
+    const resource = await client.create(urnOf("core/v1:ConfigMap", "held"), held);
+    let state = "going";
+    const deletion = client.delete(resource).finally(() => {
+      state = "gone";
+    });
+    const kind = { group: "", version: "v1", kind: "ConfigMap" };
+    const isMarked = (object: JsonMap): boolean => textAt(object, "metadata", "deletionTimestamp") !== "";
+    const live = async (): Promise<JsonMap> => (await cluster.get(kind, namespace, "held")) ?? {};
+    const marked = await eventually(live, isMarked);
+    assert.equal(isMarked(marked), true);
+    assert.equal(state, "going");
+    await cluster.jsonPatch(marked, [{ op: "remove", path: "/metadata/finalizers" }]);
+    await deletion;
+    assert.deepEqual(await live(), {});
   });
 
   it("names unknown fields, unknown kinds and unreachable clusters", async () => {

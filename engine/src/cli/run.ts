@@ -6,9 +6,9 @@ import { lineDisplay } from "../display/lines.ts";
 import { render } from "../display/property-diff.ts";
 import { treeDisplay, type TerminalSize } from "../display/tree.ts";
 import { Crypters, openBackend, openStack, stackOutputs, type Surroundings } from "../operation/stack-session.ts";
-import { defaultParallel, runOperation, type OperationKind } from "../operation/operation.ts";
-import { startPolicyPacks } from "../policy/policy-packs.ts";
+import type { OperationKind } from "../operation/operation.ts";
 import type { EmbeddedProviders } from "../provider/host.ts";
+import { hearInterrupts } from "./interrupts.ts";
 import { readArguments, UsageError, type OperationArguments } from "./arguments.ts";
 import { driveCli, findCli } from "./pulumi-cli.ts";
 import { runStackCommand } from "./stack-commands.ts";
@@ -49,21 +49,35 @@ const kinds: Readonly<Record<OperationArguments["command"], OperationKind>> = {
   destroy: "destroy",
 };
 
+/** A command line that the embedded engine runs. */
+interface EmbeddedRun {
+  readonly args: OperationArguments;
+  readonly options: CliOptions;
+  readonly crypters: Crypters;
+  /** Gives the stack's lock back, if there is one. */
+  readonly unlock: () => Promise<void>;
+}
+
 async function runEmbedded(args: OperationArguments, options: CliOptions): Promise<number> {
-  if (args.command === "preview") return finish(args, await operate(args, options, "preview"), options);
+  const crypters = new Crypters(options.environment);
+  if (args.command === "preview") {
+    const run: EmbeddedRun = { args, options, crypters, unlock: () => Promise.resolve() };
+    return finish(run, await operate(run, "preview"));
+  }
   if (!args.yes && !options.isTerminal) {
     throw new UsageError(`${args.command} changes things: say --yes, or run it in a terminal`);
   }
   const { backend } = await openBackend(options);
   const lock = await backend.lock(args.stack, options.now());
+  const run: EmbeddedRun = { args, options, crypters, unlock: () => lock.release() };
   try {
     // Policies see the whole plan before anything changes; so does a person who is asked.
     if (!args.yes || args.policyPacks.length > 0) {
-      const planned = await operate(args, options, "preview");
+      const planned = await operate(run, "preview");
       if (!planned.succeeded) return 1;
       if (!args.yes && !(await confirm(args))) return 1;
     }
-    return await finish(args, await operate(args, options, "change"), options);
+    return await finish(run, await operate(run, "change"));
   } finally {
     await lock.release();
   }
@@ -79,37 +93,26 @@ async function confirm(args: OperationArguments): Promise<boolean> {
   }
 }
 
+/** The code of operations; to load it takes nearly as long as to derive a stack's key, and is done meanwhile. */
+async function loadOperation() {
+  const [{ defaultParallel, runOperation }, { startPolicyPacks }] = await Promise.all([
+    import("../operation/operation.ts"),
+    import("../policy/policy-packs.ts"),
+  ]);
+  return { defaultParallel, runOperation, startPolicyPacks };
+}
+
 async function operate(
-  args: OperationArguments,
-  options: CliOptions,
+  { args, options, crypters, unlock }: EmbeddedRun,
   mode: "preview" | "change",
 ): Promise<DeploymentResult> {
-  const crypters = new Crypters(options.environment);
-  const session = await openStack(options, args.stack, crypters);
   const display = displayFor(args, options);
-  let interrupts = 0;
-  let stop: { cancel: () => void; kill: () => Promise<void> } | undefined;
-  const onInterrupt = () => {
-    interrupts += 1;
-    if (interrupts === 1) {
-      display({
-        kind: "diagnostic",
-        severity: "info",
-        urn: undefined,
-        message: "cancelling: running steps are finished; interrupt again to stop at once",
-        streamId: 0,
-        ephemeral: false,
-      });
-      stop?.cancel();
-    } else {
-      // State names what was under way, so that the next run settles it.
-      const end = () => process.exit(130);
-      (stop?.kill() ?? Promise.resolve()).then(end, end);
-    }
-  };
-  process.on("SIGINT", onInterrupt);
-  process.on("SIGTERM", onInterrupt);
+  const interrupts = hearInterrupts(display, unlock);
   try {
+    const opening = openStack(options, args.stack, crypters);
+    await Promise.race([crypters.deriving, opening]);
+    const [session, operation] = await Promise.all([opening, loadOperation()]);
+    const { defaultParallel, runOperation, startPolicyPacks } = operation;
     return await runOperation(
       session,
       options,
@@ -135,15 +138,12 @@ async function operate(
           args.policyPacks.length === 0
             ? undefined
             : (context) => startPolicyPacks(args.policyPacks, args.policyPackConfigs, context, options.environment),
-        onStart: (control) => {
-          stop = control;
-        },
+        onStart: interrupts.control,
       },
       crypters,
     );
   } finally {
-    process.off("SIGINT", onInterrupt);
-    process.off("SIGTERM", onInterrupt);
+    interrupts.end();
   }
 }
 
@@ -154,7 +154,8 @@ function displayFor(args: OperationArguments, options: CliOptions): EventSink {
   return treeDisplay({ ...about, size: options.terminalSize ?? (() => ({ columns: 80, rows: 24 })) });
 }
 
-async function finish(args: OperationArguments, result: DeploymentResult, options: CliOptions): Promise<number> {
+async function finish(run: EmbeddedRun, result: DeploymentResult): Promise<number> {
+  const { args, options } = run;
   if (!result.succeeded) return 1;
   const changed = Object.entries(result.changes).filter(([op, count]) => op !== "same" && op !== "read" && count > 0);
   if (args.expectNoChanges && changed.length > 0) {
@@ -162,12 +163,12 @@ async function finish(args: OperationArguments, result: DeploymentResult, option
     options.writeError(`error: no changes were expected, but there are: ${list}\n`);
     return 1;
   }
-  if (args.command === "up" && !args.json) await printOutputs(args.stack, options);
+  if (args.command === "up" && !args.json) await printOutputs(run);
   return 0;
 }
 
-async function printOutputs(stack: string, options: CliOptions): Promise<void> {
-  const session = await openStack(options, stack, new Crypters(options.environment));
+async function printOutputs({ args, options, crypters }: EmbeddedRun): Promise<void> {
+  const session = await openStack(options, args.stack, crypters);
   const outputs = Object.entries(stackOutputs(session.snapshot) ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
   if (outputs.length === 0) return;
   options.write("outputs:\n");

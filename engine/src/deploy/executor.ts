@@ -26,8 +26,9 @@ export interface ExecutorOptions {
 
 /**
  * Carries out steps on a bounded number of workers (`pulumi` `pkg/resource/deploy/step_executor.go`). A step is in
- * state as pending before it is applied, and its result is in state before the program hears of it. The first
- * failure stops everything that hasn't begun.
+ * state as pending before it is applied, and its result is in state before the program hears of it; a worker goes on to
+ * the next step meanwhile, whose beginning is then in the same write or a later one. The first failure stops everything
+ * that hasn't begun.
  */
 export class Executor {
   readonly #options: ExecutorOptions;
@@ -70,18 +71,21 @@ export class Executor {
   }
 
   /** Runs steps one after the other and resolves when they are done or one has failed. */
-  run(steps: readonly Step[]): Promise<void> {
-    return this.#workers.run(async () => {
+  async run(steps: readonly Step[]): Promise<void> {
+    const written: Promise<void>[] = [];
+    await this.#workers.run(async () => {
       for (const step of steps) {
         if (this.#stopped) return;
         try {
-          await this.#execute(step);
+          const { answered } = await this.#execute(step);
+          written.push(answered);
         } catch (failure) {
           this.#fail(step, asError(failure));
           return;
         }
       }
     });
+    await Promise.all(written);
   }
 
   /** As {@link run}, but rejects where a step failed. */
@@ -95,7 +99,8 @@ export class Executor {
     await Promise.all(steps.map((step) => this.run([step])));
   }
 
-  async #execute(step: Step): Promise<void> {
+  /** Carries out a step. What it returns resolves when its result is in state and the program has heard of it. */
+  async #execute(step: Step): Promise<{ readonly answered: Promise<void> }> {
     const { emit, tools, recorder } = this.#options;
     const internal = isInternal(step);
     emit({ kind: "resource-begins", step, planning: tools.preview, internal });
@@ -116,9 +121,20 @@ export class Executor {
     }
     if (applied.error === undefined && isLogical(step)) this.#latest.set(step.urn, step);
     this.#announce(step, applied, internal);
-    await this.#record(step, applied, handle);
-    if (applied.error !== undefined) throw new StepError(applied.error);
-    if ("answer" in step) step.answer?.({ state: step.new });
+    const recorded = this.#record(step, applied, handle);
+    if (applied.error !== undefined) {
+      await recorded;
+      throw new StepError(applied.error);
+    }
+    const answered = recorded.then(
+      () => {
+        if ("answer" in step) step.answer?.({ state: step.new });
+      },
+      (failure: unknown) => {
+        this.#fail(step, asError(failure));
+      },
+    );
+    return { answered };
   }
 
   #announce(step: Step, applied: Applied, internal: boolean): void {

@@ -2,6 +2,7 @@ import engineGrpc from "@pulumi/pulumi/proto/engine_grpc_pb.js";
 import resourceGrpc from "@pulumi/pulumi/proto/resource_grpc_pb.js";
 import { relative } from "node:path";
 import { availableParallelism } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Deployment, type DeploymentResult, type PolicyChecks, type RunningProgram } from "../deploy/deployment.ts";
 import { DeploymentError } from "../deploy/errors.ts";
 import type { EventSink } from "../deploy/event.ts";
@@ -9,6 +10,7 @@ import { withEncodedStructs } from "../grpc/service.ts";
 import { engineService } from "../monitor/engine-service.ts";
 import { ResourceMonitor } from "../monitor/resource-monitor.ts";
 import { serve, type RunningServer } from "../monitor/server.ts";
+import { sdkPackages } from "../project/sdk-packages.ts";
 import { ShutdownGate, startNodeProgram } from "../program/node-program.ts";
 import type { ResourceState } from "../resource/state.ts";
 import { Secret, type PropertyMap } from "../property/value.ts";
@@ -37,7 +39,15 @@ export interface OperationOptions {
   /** Starts the policy packs; they are stopped with the operation. */
   readonly startPolicies: ((context: PolicyContext) => Promise<RunningPolicies>) | undefined;
   /** Hears the deployment, to cancel it. */
-  readonly onStart: (control: { cancel: () => void; kill: () => Promise<void> }) => void;
+  readonly onStart: (control: OperationControl) => void;
+}
+
+/** Stops an operation from outside. */
+export interface OperationControl {
+  /** Lets running steps end and begins no others. */
+  readonly cancel: () => void;
+  /** Leaves the state as it is on disk and ends program and providers, within seconds. The process must end then. */
+  readonly kill: () => Promise<void>;
 }
 
 /** What policy packs are told. */
@@ -58,6 +68,8 @@ export interface RunningPolicies extends PolicyChecks {
 export const defaultParallel = availableParallelism() * 4;
 
 const organization = "organization";
+/** A provider that doesn't answer can't keep a process that is to end at once. */
+const killMilliseconds = 10_000;
 
 /** Previews or carries out one operation on an open stack. The caller holds the stack's lock. */
 export async function runOperation(
@@ -132,13 +144,17 @@ export async function runOperation(
         deployment.cancel();
       },
       kill: async () => {
-        await Promise.allSettled([program?.kill(), host.cancel()]);
+        await recorder?.freeze();
+        const gone = Promise.allSettled([program?.kill(), host.cancel().finally(() => host.close())]);
+        await Promise.race([gone, sleep(killMilliseconds, undefined, { ref: false })]);
       },
     });
     const start = async (): Promise<RunningProgram> => {
       const served = await startMonitor(session, options, deployment, engineServer, around);
       cleanup.push(served.stop);
       program = served.program;
+      // The program loads its packages for a while.
+      host.startAhead(await sdkPackages(project.root));
       return program;
     };
     const result = await (options.kind === "refresh"

@@ -50,6 +50,11 @@ export interface StackSession {
 export class Crypters {
   readonly #environment: NodeJS.ProcessEnv;
   readonly #open = new Map<string, Promise<Crypter>>();
+  #begun: () => void = () => undefined;
+  /** Resolves when a key is being derived, which another thread does: time for other work. Perhaps never. */
+  readonly deriving = new Promise<void>((resolve) => {
+    this.#begun = resolve;
+  });
 
   constructor(environment: NodeJS.ProcessEnv) {
     this.#environment = environment;
@@ -59,7 +64,11 @@ export class Crypters {
   ofSalt(salt: string): Promise<Crypter> {
     const known = this.#open.get(salt);
     if (known !== undefined) return known;
-    const opening = readPassphrase(this.#environment).then((passphrase) => openCrypter(passphrase, salt));
+    const opening = readPassphrase(this.#environment).then((passphrase) => {
+      const crypter = openCrypter(passphrase, salt);
+      this.#begun();
+      return crypter;
+    });
     this.#open.set(salt, opening);
     return opening;
   }

@@ -16,6 +16,7 @@ import type { Enforcement, EventSink, PolicyNames } from "../deploy/event.ts";
 import type { PolicyContext, RunningPolicies } from "../operation/operation.ts";
 import { programFolder } from "../project/project.ts";
 import type { ProviderRegistry } from "../provider/registry.ts";
+import { compileCacheVariables } from "../program/compile-cache.ts";
 import { startPlugin, type RunningPlugin } from "../provider/plugin.ts";
 import { channelOptions, fromStruct, hasStatus, providerError, unary } from "../provider/rpc.ts";
 import type { Goal } from "../resource/goal.ts";
@@ -96,6 +97,7 @@ async function startPack(
     folder,
     environment: {
       ...environment,
+      ...compileCacheVariables(environment),
       PULUMI_NODEJS_ORGANIZATION: "organization",
       PULUMI_NODEJS_PROJECT: session.project.name,
       PULUMI_NODEJS_STACK: session.stack,

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { DeploymentError } from "../deploy/errors.ts";
 import type { RunningProgram } from "../deploy/deployment.ts";
+import { compileCacheVariables } from "./compile-cache.ts";
 import { endWithThisProcess } from "./watcher.ts";
 
 /** The exit status of a program that has logged its error itself. */
@@ -88,6 +89,7 @@ export function startNodeProgram(options: ProgramOptions, gate: ShutdownGate): R
       cwd: options.folder,
       env: {
         ...options.environment,
+        ...compileCacheVariables(options.environment),
         PULUMI_CONFIG: JSON.stringify(config),
         PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(options.configSecretKeys),
       },

@@ -11,8 +11,9 @@ import { InitError, ProviderError } from "./provider.ts";
 /** The largest message either side may send; states of whole charts are large. */
 export const maximumMessageBytes = 400 * 1024 * 1024;
 
-/** Channel and server options of all connections. */
+/** Channel and server options of all connections. Channelz keeps statistics that nobody asks for here. */
 export const channelOptions = {
+  "grpc.enable_channelz": 0,
   "grpc.max_receive_message_length": maximumMessageBytes,
   "grpc.max_send_message_length": maximumMessageBytes,
 };

@@ -1,29 +1,29 @@
-import type { Serving } from "./protocol/server.ts";
+import type { ProviderHandlers } from "./protocol/server.ts";
 
 /**
- * The providers by package, each loaded and served on a loopback port when it is first needed. The engine gives its
- * address in the handshake.
+ * The providers by package, for an engine in the same process. Each is loaded when it is first needed, and told the
+ * engine's address in the handshake.
  */
-export const providers: Readonly<Record<"kubernetes" | "random" | "vault", () => Promise<Serving>>> = {
+export const providers: Readonly<Record<"kubernetes" | "random" | "vault", () => Promise<ProviderHandlers>>> = {
   kubernetes: async () => {
-    const [{ serve }, { createKubernetesProvider }] = await Promise.all([
+    const [{ within }, { createKubernetesProvider }] = await Promise.all([
       import("./protocol/server.ts"),
       import("./kubernetes/index.ts"),
     ]);
-    return serve(createKubernetesProvider);
+    return within(createKubernetesProvider);
   },
   random: async () => {
-    const [{ serve }, { createRandomProvider }] = await Promise.all([
+    const [{ within }, { createRandomProvider }] = await Promise.all([
       import("./protocol/server.ts"),
       import("./random/index.ts"),
     ]);
-    return serve(createRandomProvider);
+    return within(createRandomProvider);
   },
   vault: async () => {
-    const [{ serve }, { createVaultProvider }] = await Promise.all([
+    const [{ within }, { createVaultProvider }] = await Promise.all([
       import("./protocol/server.ts"),
       import("./vault/index.ts"),
     ]);
-    return serve(createVaultProvider);
+    return within(createVaultProvider);
   },
 };

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { constants } from "node:fs";
-import { access, mkdir, open, rename, rm } from "node:fs/promises";
+import { access, mkdir, open, rename, rm, type FileHandle } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /**
@@ -10,10 +10,9 @@ import { dirname } from "node:path";
  */
 export async function replaceFile(path: string, content: string): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
   const temporary = `${path}.${randomUUID()}.tmp`;
   try {
-    const file = await open(temporary, "w", 0o600);
+    const file = await openNew(temporary);
     try {
       await file.writeFile(content);
       await file.sync();
@@ -26,6 +25,17 @@ export async function replaceFile(path: string, content: string): Promise<void> 
     throw error;
   }
   await syncFolder(folder);
+}
+
+/** Opens a file for writing and makes its folder where that is missing. */
+async function openNew(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, "wx", 0o600);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    return open(path, "wx", 0o600);
+  }
 }
 
 /** Forces a folder's entries to disk. */

@@ -53,6 +53,7 @@ export interface HistoryEntry {
 export class FileBackend {
   readonly folder: string;
   readonly project: string;
+  readonly #prepared = new Map<string, Promise<void>>();
 
   /** @param folder holds `.pulumi` */
   constructor(folder: string, project: string) {
@@ -94,13 +95,21 @@ export class FileBackend {
   /** Replaces the checkpoint; the one before it is kept as `<file>.bak`. Durable when it returns. */
   async write(stack: string, text: string): Promise<void> {
     const path = this.checkpointPath(stack);
-    await this.#writeMeta();
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const prepared = this.#prepared.get(path) ?? this.#prepare(path);
+    this.#prepared.set(path, prepared);
+    await prepared;
+    // A process that was killed may have left it; and a rename between two names of one file leaves both (rename(2)).
     const spare = `${path}.bak.new`;
     await rm(spare, { force: true });
     const previous = await link(path, spare).catch(absent);
     if (previous !== null) await rename(spare, `${path}.bak`);
     await replaceFile(path, text);
+  }
+
+  /** What the first write needs. */
+  async #prepare(path: string): Promise<void> {
+    await this.#writeMeta();
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   }
 
   /**

@@ -37,6 +37,7 @@ export class SnapshotRecorder {
   #running: Promise<void> = Promise.resolve();
   #queued: Promise<void> | undefined;
   #dirty = false;
+  #frozen = false;
 
   constructor(
     base: Snapshot,
@@ -127,6 +128,15 @@ export class SnapshotRecorder {
     return this.#write();
   }
 
+  /**
+   * Begins no write any more and waits for the one that runs: from then on the file stays as it is, operations that are
+   * under way pending in it. Whoever waits for another write waits for ever, so the process must end.
+   */
+  async freeze(): Promise<void> {
+    this.#frozen = true;
+    await this.#running.catch(() => undefined);
+  }
+
   #apply(change: {
     added?: ResourceState | undefined;
     removed?: ResourceState | undefined;
@@ -144,6 +154,7 @@ export class SnapshotRecorder {
   #write(): Promise<void> {
     this.#dirty = true;
     this.#queued ??= this.#running.then(() => {
+      if (this.#frozen) return never;
       this.#queued = undefined;
       this.#dirty = false;
       const resources = normalizeUrns(this.resources());
@@ -172,6 +183,8 @@ export class SnapshotRecorder {
     return `{"resource":${this.#text(operation.resource)},"type":${JSON.stringify(operation.type)}}`;
   }
 }
+
+const never = new Promise<void>(() => undefined);
 
 const refuseSecret: SecretWriter = () => {
   throw new Error("a secret reached a stack that has no secrets provider");

@@ -20,6 +20,8 @@ export const vault: Part = {
       tls_cert_file: paths.pki(at, "vault.crt"),
       tls_key_file: paths.pki(at, "vault.key"),
       tls_min_version: "tls12",
+      // Prometheus shows no token; the listener is reachable from this host and its pods alone.
+      telemetry: { unauthenticated_metrics_access: true },
     };
     const configuration = {
       api_addr: addresses.vault,

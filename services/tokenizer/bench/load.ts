@@ -8,6 +8,19 @@ export interface LoadResult {
   readonly p95: number;
   readonly p99: number;
   readonly failures: number;
+  /** Of every request that was counted, in order. */
+  readonly latencies: readonly number[];
+}
+
+/** Several runs of the same load as one. */
+export function merged(runs: readonly LoadResult[]): LoadResult {
+  const seconds = runs.reduce((sum, run) => sum + run.latencies.length / run.perSecond, 0);
+  const failures = runs.reduce((sum, run) => sum + run.failures, 0);
+  return summary(
+    runs.flatMap((run) => run.latencies),
+    seconds,
+    failures,
+  );
 }
 
 /** Tells how many of the bytes are one whole answer, 0 if it isn't whole yet. */
@@ -75,11 +88,11 @@ export interface Workload {
   isRight(answer: Buffer): boolean;
 }
 
-function summary(latencies: number[], seconds: number, failures: number): LoadResult {
+export function summary(latencies: number[], seconds: number, failures: number): LoadResult {
   latencies.sort((a, b) => a - b);
   const at = (share: number): number =>
     latencies[Math.min(latencies.length - 1, Math.floor(latencies.length * share))] ?? Number.NaN;
-  return { perSecond: latencies.length / seconds, p50: at(0.5), p95: at(0.95), p99: at(0.99), failures };
+  return { perSecond: latencies.length / seconds, p50: at(0.5), p95: at(0.95), p99: at(0.99), failures, latencies };
 }
 
 /** Keeps `connections` requests under way for so long; the first tenth of the time isn't counted. */

@@ -13,15 +13,19 @@ import { mysqlRoot, startMySql, startVault, vaultProgram } from "../test/lab/ser
 import {
   closedLoop,
   type LoadResult,
+  merged,
   openLoop,
   startApplication,
+  summary,
   wholeHttp,
   wholeIcap,
   type Workload,
 } from "./load.ts";
-import { insertOne, type ServerOrder, type ServerPorts } from "./server.ts";
+import { cardInsert, type ServerOrder, type ServerPorts } from "./server.ts";
 
 const seconds = Number(process.env["BENCH_SECONDS"] ?? "5");
+/** Lines to measure, by a part of their names: `npm run bench -- naive tokenize`. Default: all. */
+const wanted = process.argv.slice(2);
 const login = { user: "tokenizer", password: "bench-Password-1" };
 
 function print(line: string): void {
@@ -40,22 +44,66 @@ function processorTime(pid: number | undefined): number {
   return (Number(fields[11]) + Number(fields[12])) * 10_000;
 }
 
-/** Measures, and prints one line: rate, latencies, processor time a request (which other work on the machine disturbs least). */
-async function row(
-  name: string,
+const notMeasured: LoadResult = { perSecond: NaN, p50: NaN, p95: NaN, p99: NaN, failures: 0, latencies: [] };
+
+/** Whoever is measured under one load, and the processes whose time is told. */
+interface Contender {
+  readonly name: string;
+  readonly watched: Watched;
+  readonly measure: (milliseconds: number) => Promise<LoadResult>;
+}
+
+/** Turns that contenders take, so that what disturbs the machine disturbs all of them alike. */
+const turns = 5;
+
+/** Measures contenders in turns, and prints a line for each: rate, latencies, processor time a request. */
+async function race(connections: number | string, contenders: readonly Contender[]): Promise<readonly LoadResult[]> {
+  const chosen = contenders.map(({ name }) => wanted.length === 0 || wanted.some((part) => name.includes(part)));
+  const length = chosen.filter(Boolean).length > 1 ? (seconds * 1000) / turns : seconds * 1000;
+  const runs = contenders.map((): LoadResult[] => []);
+  const spent = contenders.map(({ watched }) => Object.keys(watched).map(() => 0));
+  for (let turn = 0; turn * length < seconds * 1000; turn++) {
+    for (const [index, { watched, measure }] of contenders.entries()) {
+      if (chosen[index] !== true) continue;
+      const before = Object.values(watched).map(processorTime);
+      runs[index]?.push(await measure(length));
+      Object.values(watched).forEach((pid, at) => {
+        const own = spent[index];
+        if (own !== undefined) own[at] = (own[at] ?? 0) + processorTime(pid) - (before[at] ?? 0);
+      });
+    }
+  }
+  return contenders.map((contender, index) => {
+    const own = runs[index] ?? [];
+    if (own.length === 0) return notMeasured;
+    const result = merged(own);
+    show(contender, connections, result, spent[index] ?? []);
+    return result;
+  });
+}
+
+function show(
+  { name, watched }: Contender,
   connections: number | string,
-  watched: Watched,
-  measure: () => Promise<LoadResult>,
-): Promise<LoadResult> {
-  const before = Object.entries(watched).map(([what, pid]) => [what, pid, processorTime(pid)] as const);
-  const result = await measure();
+  result: LoadResult,
+  spent: readonly number[],
+): void {
   const requests = result.perSecond * seconds;
-  const times = before.map(([what, pid, time]) => `${what} ${((processorTime(pid) - time) / requests).toFixed(0)} µs`);
+  const times = Object.keys(watched).map((what, at) => `${what} ${((spent[at] ?? 0) / requests).toFixed(0)} µs`);
   const figures = [result.p50, result.p95, result.p99].map((value) => value.toFixed(2).padStart(8)).join(" ");
   print(
     `${name.padEnd(24)} ${connections.toString().padStart(4)} ${result.perSecond.toFixed(0).padStart(7)}/s ${figures} ms  ${times.join(", ")}${result.failures === 0 ? "" : `, ${result.failures} FAILED`}`,
   );
-  return result;
+}
+
+/** Measures one alone. */
+async function row(
+  name: string,
+  connections: number | string,
+  watched: Watched,
+  measure: (milliseconds: number) => Promise<LoadResult>,
+): Promise<void> {
+  await race(connections, [{ name, watched, measure }]);
 }
 
 /** Bodies without card numbers, as shops send them: how fast the scanner gets through them. */
@@ -117,36 +165,31 @@ function bareCrypto(): number {
   return count / 2;
 }
 
-async function bareInsert(database: MySqlDatabase, connections: number): Promise<LoadResult> {
+async function bareInsert(database: MySqlDatabase, connections: number, milliseconds: number): Promise<LoadResult> {
   const key = secretKey(Buffer.alloc(keyLength, 1));
   const latencies: number[] = [];
   const begin = performance.now();
-  const end = begin + seconds * 1000;
+  const end = begin + milliseconds;
   await Promise.all(
     Array.from({ length: connections }, async () => {
       while (performance.now() < end) {
         const token = makeToken("prefix");
         const sealed = seal(key, "4111111111111111", { tenant: "bench", token, column: "card_number" });
         const started = performance.now();
-        await insertOne(database, token, sealed, panDigest(key, "bench", token), "4111111111111111");
+        const { sql, values } = cardInsert(token, sealed, panDigest(key, "bench", token), "4111111111111111");
+        await database.execute(sql, values);
         latencies.push(performance.now() - started);
       }
     }),
   );
-  latencies.sort((a, b) => a - b);
-  const at = (share: number): number => latencies[Math.floor(latencies.length * share)] ?? Number.NaN;
-  return {
-    perSecond: latencies.length / ((performance.now() - begin) / 1000),
-    p50: at(0.5),
-    p95: at(0.95),
-    p99: at(0.99),
-    failures: 0,
-  };
+  return summary(latencies, (performance.now() - begin) / 1000, 0);
 }
 
 /** Starts a server in a process of its own, so that it doesn't share its thread with the load. */
 async function startServer(order: ServerOrder): Promise<{ ports: ServerPorts; child: ChildProcess }> {
-  const child = fork(join(import.meta.dirname, "server.ts"), { stdio: ["ignore", "inherit", "inherit", "ipc"] });
+  const child = fork(join(import.meta.dirname, "server.ts"), {
+    stdio: ["ignore", "inherit", "inherit", "ipc"],
+  });
   const ports = await new Promise<ServerPorts>((resolve, reject) => {
     child.once("message", (message) => {
       resolve(message as ServerPorts);
@@ -178,7 +221,7 @@ function tokenizing(port: number): Workload {
 async function run(): Promise<void> {
   const mysqlAt = mysqlRoot();
   const vaultAt = vaultProgram();
-  scanner();
+  if (wanted.length === 0 || wanted.includes("scanner")) scanner();
   print(`bare AES-GCM, HMAC and token ${bareCrypto().toFixed(0)}/s on one core`);
   if ("missing" in mysqlAt || "missing" in vaultAt) {
     print(
@@ -234,39 +277,38 @@ async function run(): Promise<void> {
       MySQL: mysql.pid,
     });
     print(`${"".padEnd(22)} conns     rate        p50      p95      p99     processor time a request`);
-    const inserts = new Map<number, number>();
     // The pool that the service has, so that the figures can be compared.
     const pool = await MySqlDatabase.open({ ...options, poolSize: 25 }, [login]);
+    const started = await Promise.all(
+      (["naive", "naive-activity", "tokenizer"] as const).map((kind) => startServer({ ...order, kind })),
+    );
+    children.push(...started.map((server) => server.child));
+    const [plain, both, own] = started;
+    if (plain === undefined || both === undefined || own === undefined) throw new Error("a server is missing");
+    const { ports, child } = own;
     for (const connections of [1, 16, 128]) {
-      const work = (): Promise<LoadResult> => bareInsert(pool, connections);
-      const result = await row("bare INSERT", connections, { client: process.pid, MySQL: mysql.pid }, work);
-      inserts.set(connections, result.perSecond);
-    }
-    await pool.close();
-    const naive = new Map<string, number>();
-    for (const kind of ["naive", "naive-activity"] as const) {
-      const plain = await startServer({ ...order, kind });
-      children.push(plain.child);
-      for (const connections of [1, 16, 128]) {
-        const name = kind === "naive" ? "naive, card row only" : "naive, card and activity";
-        const work = (): Promise<LoadResult> => closedLoop(tokenizing(plain.ports.http), connections, seconds * 1000);
-        const result = await row(name, connections, watched(plain.child), work);
-        naive.set(`${kind} ${connections}`, result.perSecond);
-      }
-      plain.child.kill();
-    }
-    const { ports, child } = await startServer({ ...order, kind: "tokenizer" });
-    children.push(child);
-    for (const connections of [1, 16, 128]) {
-      const work = (): Promise<LoadResult> => closedLoop(tokenizing(ports.http), connections, seconds * 1000);
-      const result = await row("tokenize (8080)", connections, watched(child), work);
-      const times = (kind: string): string =>
-        (result.perSecond / (naive.get(`${kind} ${connections}`) ?? Number.NaN)).toFixed(1);
-      const insert = (result.perSecond / (inserts.get(connections) ?? Number.NaN)) * 100;
+      const server = (name: string, { ports: its, child: process }: typeof own): Contender => ({
+        name,
+        watched: watched(process),
+        measure: (milliseconds) => closedLoop(tokenizing(its.http), connections, milliseconds),
+      });
+      const [insert, naive, naiveBoth, tokenizer] = await race(connections, [
+        {
+          name: "bare INSERT",
+          watched: { client: process.pid, MySQL: mysql.pid },
+          measure: (milliseconds) => bareInsert(pool, connections, milliseconds),
+        },
+        server("naive, card row only", plain),
+        server("naive, card and activity", both),
+        server("tokenize (8080)", own),
+      ]);
+      const times = (other: LoadResult | undefined): string =>
+        ((tokenizer?.perSecond ?? Number.NaN) / (other?.perSecond ?? Number.NaN)).toFixed(2);
       print(
-        `  = ${times("naive-activity")} x naive with activity, ${times("naive")} x naive without, ${insert.toFixed(0)} % of bare INSERT`,
+        `  tokenize = ${times(naiveBoth)} x naive with activity, ${times(naive)} x naive without, ${times(insert)} x bare INSERT`,
       );
     }
+    await pool.close();
     await row("tokenize (8080), 1000/s", 64, watched(child), () =>
       openLoop(tokenizing(ports.http), 1000, 64, seconds * 1000),
     );

@@ -5,12 +5,13 @@ import { AuditLog, migrate, migrations, MySqlDatabase } from "../src/storage/ind
 import { DataPlane } from "../src/dataplane/index.ts";
 import { VaultTransit } from "../src/keys/index.ts";
 import { readSettings } from "../src/settings/index.ts";
+import type { Change } from "../src/core/ports.ts";
 import { makeToken } from "../src/tokens/index.ts";
 import { CountingMeters, Records } from "../test/records.ts";
 
 /** What the parent process sends to begin. */
 export interface ServerOrder {
-  /** `naive` writes the card's row only, `naive-activity` the activity's row as well, as the service does. */
+  /** `naive` writes the card's row only, `naive-activity` the activity's row as well, in one transaction as the service does. */
   readonly kind: "tokenizer" | "naive" | "naive-activity";
   readonly application: number;
   readonly mysql: { readonly port: number; readonly ca: string; readonly user: string; readonly password: string };
@@ -72,7 +73,7 @@ async function tokenizer(order: ServerOrder): Promise<ServerPorts> {
   return { http, icap };
 }
 
-/** The naive server: finds the number with an expression, encrypts it, and inserts each row in a transaction of its own. */
+/** The naive server: finds the number with an expression, encrypts it, and commits each request by itself, in one trip. */
 async function naive(order: ServerOrder): Promise<ServerPorts> {
   const database = await openDatabase(order);
   const key = secretKey(Buffer.alloc(keyLength, 1));
@@ -85,13 +86,9 @@ async function naive(order: ServerOrder): Promise<ServerPorts> {
         const pan = /\d{16}/.exec(text)?.[0] ?? "";
         const token = makeToken("prefix");
         const sealed = seal(key, pan, { tenant: "bench", token, column: "card_number" });
-        await insertOne(database, token, sealed, panDigest(key, "bench", pan), pan);
-        if (order.kind === "naive-activity") {
-          await database.execute(
-            "INSERT INTO token_requests (token, card_last_four, request_type, source_ip, destination_url, response_status) VALUES (?, ?, 'tokenize', '127.0.0.1', 'shop.example/pay', 200)",
-            [token, pan.slice(-4)],
-          );
-        }
+        const card = cardInsert(token, sealed, panDigest(key, "bench", pan), pan);
+        if (order.kind === "naive") await database.execute(card.sql, card.values);
+        else await database.together([card, { sql: activityInsert, values: [token, pan.slice(-4)] }]);
         const sent = await request(`http://127.0.0.1:${order.application}${incoming.url ?? "/"}`, {
           method: "POST",
           headers: { "content-type": "application/json" },
@@ -109,19 +106,16 @@ async function naive(order: ServerOrder): Promise<ServerPorts> {
   return { http: port, icap: 0 };
 }
 
-/** One row as the service writes it, in a transaction of its own. */
-export async function insertOne(
-  database: MySqlDatabase,
-  token: string,
-  sealed: Buffer,
-  digest: Buffer,
-  pan: string,
-): Promise<void> {
-  await database.execute(
-    `INSERT INTO credit_cards (token, card_number_encrypted, card_type, last_four_digits, first_six_digits, encryption_key_id, pan_digest, digest_key_id)
+const activityInsert =
+  "INSERT INTO token_requests (token, card_last_four, request_type, source_ip, destination_url, response_status) VALUES (?, ?, 'tokenize', '127.0.0.1', 'shop.example/pay', 200)";
+
+/** One row of a card as the service writes it. */
+export function cardInsert(token: string, sealed: Buffer, digest: Buffer, pan: string): Change {
+  return {
+    sql: `INSERT INTO credit_cards (token, card_number_encrypted, card_type, last_four_digits, first_six_digits, encryption_key_id, pan_digest, digest_key_id)
      VALUES (?, ?, 'Visa', ?, ?, 'bench', ?, 'bench')`,
-    [token, sealed, pan.slice(-4), pan.slice(0, 6), digest],
-  );
+    values: [token, sealed, pan.slice(-4), pan.slice(0, 6), digest],
+  };
 }
 
 if (import.meta.main) {

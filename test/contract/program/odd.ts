@@ -93,6 +93,19 @@ export const oddScenarios: readonly Scenario[] = [
     ],
   },
   {
+    name: "patient",
+    about: "a resource that isn't done before somebody gives up",
+    steps: [
+      step({
+        command: "up",
+        program: () => {
+          new Item("patient", { value: "1", delay: 600_000 });
+          return {};
+        },
+      }),
+    ],
+  },
+  {
     name: "bench",
     about: "many independent resources, for measurements",
     steps: [

@@ -14,6 +14,7 @@ import anyProto from "google-protobuf/google/protobuf/any_pb.js";
 import Empty from "google-protobuf/google/protobuf/empty_pb.js";
 import struct from "google-protobuf/google/protobuf/struct_pb.js";
 import type { Struct } from "google-protobuf/google/protobuf/struct_pb.js";
+import type { ProviderWithin } from "@tokenshield/engine";
 import { buildBox } from "./build.ts";
 import type { Json, JsonMap, RecorderCloud } from "./cloud.ts";
 
@@ -29,7 +30,7 @@ export interface ServedRecorder {
 }
 
 /**
- * Serves a provider that records every call and does what its resources' inputs say:
+ * A provider for an engine in the same process that records every call and does what its resources' inputs say:
  *
  * - `fixed*` can only be changed by replacement, `dbr` deletes first, `detailed` answers with a detailed diff,
  *   `vague` with an unknown one
@@ -42,6 +43,11 @@ export interface ServedRecorder {
  * A read with an empty id finds the object that has the `name` of the inputs. The type `Box` is a component, built in
  * `build.ts`.
  */
+export function recorderWithin(cloud: RecorderCloud): ProviderWithin {
+  return { handlers: service(cloud), stop: () => Promise.resolve() };
+}
+
+/** Serves the recorder on a loopback port, as a plugin does. See {@link recorderWithin} for what it does. */
 export async function serveRecorder(cloud: RecorderCloud): Promise<ServedRecorder> {
   const server = new Server();
   server.addService(providerGrpc.ResourceProviderService, service(cloud));

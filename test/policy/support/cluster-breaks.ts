@@ -324,11 +324,11 @@ const others: readonly Break[] = [
   ),
   set("controls-raise-alerts", alerts, ["spec", "groups", 0, "rules", 0], nothing, /an alert for audit/, {
     on: "pulumi:pulumi:Stack::tokenshield-production",
-    at: "",
+    at: "audit",
   }),
   set("controls-raise-alerts", alerts, ["spec", "groups", 0, "rules", 6, "labels", "control"], "none", /for backup/, {
     on: "pulumi:pulumi:Stack::tokenshield-production",
-    at: "",
+    at: "backup",
   }),
   set(
     "alerts-have-runbooks",

@@ -1,27 +1,27 @@
 import { InitializationFailed } from "../protocol/errors.ts";
 import type { DeleteRequest } from "../protocol/provider.ts";
 import { ApiError, Unreachable } from "./api/errors.ts";
-import { annotationOf, annotations, isCustomResourceDefinition, kindOf, parseId, uidOf } from "./api/object.ts";
+import { isCustomResourceDefinition, kindOf, parseId, uidOf } from "./api/object.ts";
 import type { Cluster } from "./cluster.ts";
+import { isGone, propagationOf } from "./propagation.ts";
 import { skipsDeletionWait } from "./readiness/rules.ts";
 import { readState } from "./state.ts";
 import { NotDone, waitUntilGone } from "./wait.ts";
 import { waitOptions } from "./wait-options.ts";
 
-/** Deletes the object, its dependents first, and waits until it is gone. */
+/** Deletes the object, its dependents first where it may have any, and waits until it is gone. */
 export async function deleteObject(cluster: Cluster, request: DeleteRequest): Promise<void> {
   const { inputs, live } = readState(request.properties);
   const kind = kindOf(live);
   const { namespace, name } = parseId(request.id);
   const uid = uidOf(live);
   try {
-    const policy = annotationOf(inputs, annotations.deletionPropagation).toLowerCase();
-    const found = await cluster.client.delete(kind, namespace, name, {
-      propagationPolicy: policy === "orphan" ? "Orphan" : policy === "background" ? "Background" : "Foreground",
+    const answer = await cluster.client.delete(kind, namespace, name, {
+      propagationPolicy: propagationOf(kind, inputs),
       // Another object that took the name since is not this resource's to delete.
       ...(uid === "" ? {} : { preconditions: { uid } }),
     });
-    if (found && !skipsDeletionWait(inputs)) {
+    if (answer !== undefined && !isGone(answer, uid) && !skipsDeletionWait(inputs)) {
       await waitUntilGone(cluster.client, live, waitOptions(cluster, request, inputs));
     }
   } catch (error) {

@@ -28,8 +28,28 @@ export interface Serving {
   stop(): Promise<void>;
 }
 
+/** A provider whose handlers of the gRPC service are called within the process. */
+export interface ProviderHandlers {
+  readonly handlers: IResourceProviderServer;
+  /** Ends running calls' waits. */
+  stop(): Promise<void>;
+}
+
 /** The largest message: Pulumi's own limit, 400 MiB. */
 const maxMessage = 400 * 1024 * 1024;
+
+/** Gives a provider to an engine in the same process, which tells its address in the handshake. */
+export function within(create: ProviderFactory): ProviderHandlers {
+  const log = new RemoteLog(undefined);
+  const provider = create(log);
+  return {
+    handlers: handlers(provider, log),
+    async stop(): Promise<void> {
+      await provider.cancel();
+      log.close();
+    },
+  };
+}
 
 /**
  * Puts a provider behind the gRPC service `pulumirpc.ResourceProvider` on a free loopback port.

@@ -37,7 +37,7 @@ export const controlsRaiseAlerts = stackRule({
     if (alerts.some((alert) => alert.isUnknown)) return;
     const raised = alerts.map(({ text }) => text);
     for (const control of textsOf(config, "controls")) {
-      if (!raised.includes(control)) report(place, `must raise an alert for ${control}`);
+      if (!raised.includes(control)) report(place.at(control), `must raise an alert for ${control}`);
     }
   },
 });

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { fastify, type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Actor, Principal } from "../accounts/index.ts";
+import { farewell } from "../core/farewell.ts";
 import { peerSubject } from "../core/peers.ts";
 import type { Caller, Log, Meters, Outcome } from "../core/ports.ts";
 import {
@@ -76,9 +77,11 @@ export class ApiServer {
   readonly #options: ApiOptions;
   readonly #running = new WeakMap<FastifyRequest, Running>();
   readonly #parallel = new Map<Operation, number>();
+  readonly #sockets = new Set<Socket>();
   #inFlight = 0;
   #heldBytes = 0;
-  #closing = false;
+  /** Answers say that their connection ends. */
+  #leaving = false;
 
   constructor(options: ApiOptions) {
     this.#options = options;
@@ -110,11 +113,14 @@ export class ApiServer {
     });
     this.#app.server.headersTimeout = headersTimeout;
     this.#app.server.on("secureConnection", refuseStranger);
+    this.#app.server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+    });
     this.#readBodies();
     this.#app.addHook("onRequest", (request, reply) => this.#begin(request, reply));
-    // A connection that stays open would hold up the stop until it is idle for long.
     this.#app.addHook("onSend", (_request, reply, payload) => {
-      if (this.#closing) reply.header("connection", "close");
+      if (this.#leaving) reply.header("connection", "close");
       return Promise.resolve(payload);
     });
     this.#app.addHook("onResponse", (request, reply) => this.#end(request, reply));
@@ -141,9 +147,14 @@ export class ApiServer {
     (this.#app.server as unknown as HttpsServer).setSecureContext({ ...tls, minVersion: "TLSv1.2" });
   }
 
-  /** Takes no new connection, lets running requests end, then resolves. */
-  async close(): Promise<void> {
-    this.#closing = true;
+  /**
+   * Tells callers that keep their connections that these end, then takes no new one, lets running requests end and resolves.
+   *
+   * @param limit milliseconds that the stop may take, by which the time for the telling is measured
+   */
+  async close(limit: number): Promise<void> {
+    this.#leaving = true;
+    if (this.listening) await farewell(() => this.#sockets.size, limit);
     await this.#app.close();
   }
 

@@ -1,4 +1,4 @@
-import type { Database } from "../core/ports.ts";
+import type { Database, Row } from "../core/ports.ts";
 import { open, seal, slotDigest, slotKey } from "../crypto/index.ts";
 import type { DataKeys } from "../keys/index.ts";
 import { makeSlot } from "../tokens/index.ts";
@@ -51,10 +51,24 @@ export class CvvSlots {
 
   /** The code of a slot, which is gone with this call; undefined if there is none, it was released before, or its time is over. */
   async release(slot: string): Promise<string | undefined> {
+    // Another replica may have made the slot by a digest key that this one doesn't know yet.
+    const row =
+      (await this.#take(slot)) ?? ((await this.#keys.catchUp()) === "changed" ? await this.#take(slot) : undefined);
+    if (row === undefined || Number(row["live"]) !== 1) return undefined;
+    const key = await this.#keys.byId(row["encryption_key_id"] as string);
+    return open(slotKey(key, slot), row["cvv_encrypted"] as Buffer, {
+      tenant: this.#tenant,
+      token: slot,
+      column: "cvv",
+    });
+  }
+
+  /** The row of a slot, which is deleted with this call. */
+  async #take(slot: string): Promise<Row | undefined> {
     const keys = await this.#keys.digestKeys();
     const digests = keys.map(({ key }) => slotDigest(key, this.#tenant, slot));
     const places = digests.map(() => "?").join(", ");
-    const row = await this.#database.transaction(async (session) => {
+    return this.#database.transaction(async (session) => {
       const [found] = await session.query(
         `SELECT cvv_encrypted, encryption_key_id, expires_at > CURRENT_TIMESTAMP(3) AS live FROM cvv_slots
          WHERE slot_digest IN (${places}) FOR UPDATE`,
@@ -62,13 +76,6 @@ export class CvvSlots {
       );
       if (found !== undefined) await session.execute(`DELETE FROM cvv_slots WHERE slot_digest IN (${places})`, digests);
       return found;
-    });
-    if (row === undefined || Number(row["live"]) !== 1) return undefined;
-    const key = await this.#keys.byId(row["encryption_key_id"] as string);
-    return open(slotKey(key, slot), row["cvv_encrypted"] as Buffer, {
-      tenant: this.#tenant,
-      token: slot,
-      column: "cvv",
     });
   }
 

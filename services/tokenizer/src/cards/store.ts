@@ -2,9 +2,7 @@ import type {
   Audit,
   Caller,
   Cards,
-  Change,
   Database,
-  DatabaseSession,
   Log,
   Meters,
   NewCard,
@@ -21,21 +19,10 @@ import type {
 import type { Pan } from "../core/pan.ts";
 import { CiphertextRejected } from "../core/errors.ts";
 import { panDigest } from "../crypto/index.ts";
-import type { DataKeys, LoadedKey } from "../keys/index.ts";
-import { makeToken } from "../tokens/index.ts";
-import {
-  activityColumns,
-  activityRow,
-  cardColumns,
-  cardRow,
-  factColumns,
-  factsOf,
-  prepare,
-  type PreparedCard,
-  revealRow,
-  sealCard,
-} from "./rows.ts";
-import { type BatchOptions, BatchWriter, insertion, insertRows, untilUnique } from "./writer.ts";
+import type { DataKeys } from "../keys/index.ts";
+import { CardBatches, live, type TokenizeJob } from "./batches.ts";
+import { activityColumns, activityRow, factColumns, factsOf, prepare, revealRow } from "./rows.ts";
+import { type BatchOptions, BatchWriter, insertRows } from "./writer.ts";
 
 export interface CardStoreParts {
   readonly database: Database;
@@ -55,29 +42,7 @@ export interface CardStoreParts {
   readonly makeToken?: (format: TokenFormat) => string;
 }
 
-/** What a batch does to the database, and what its callers get for it. */
-interface PreparedBatch {
-  readonly changes: readonly Change[];
-  /** Cards whose token stays and whose content is put in again. */
-  readonly overwritten: readonly {
-    readonly token: string;
-    readonly prepared: PreparedCard;
-    readonly used: { readonly tenant: string; readonly data: LoadedKey };
-  }[];
-  readonly results: readonly (readonly TokenizedCard[])[];
-}
-
-interface TokenizeJob {
-  readonly cards: readonly PreparedCard[];
-  readonly caller: Caller;
-  readonly format: TokenFormat;
-  readonly reuse: "never" | "active";
-  readonly existing: "leave" | "overwrite";
-}
-
-const uniqueTries = 5;
 const countLife = 10_000;
-const live = "is_active AND (expires_at IS NULL OR expires_at > CURRENT_TIMESTAMP(3))";
 const revealColumns = `token, card_number_encrypted, encryption_key_id, card_type, last_four_digits, expiry_month, expiry_year`;
 
 /** Names under which the clients of the prototype look for a brand. */
@@ -98,7 +63,8 @@ export class CardStore implements Cards {
   constructor(parts: CardStoreParts) {
     this.#parts = parts;
     this.#now = parts.now ?? ((): Date => new Date());
-    this.#tokenizer = new BatchWriter((jobs) => this.#store(jobs), parts.batch);
+    const batches = new CardBatches({ ...parts, now: this.#now });
+    this.#tokenizer = new BatchWriter((jobs) => batches.store(jobs), parts.batch);
     this.#activity = new BatchWriter((jobs) => this.#writeActivity(jobs), parts.batch);
     this.#lookup = new BatchWriter((jobs) => this.#find(jobs), { ...parts.batch, window: 1, concurrency: 4 });
   }
@@ -217,6 +183,13 @@ export class CardStore implements Cards {
 
   async find(pans: readonly Pan[]): Promise<readonly (TokenFacts | undefined)[]> {
     if (pans.length === 0) return [];
+    const found = await this.#newestOf(pans);
+    // A card that isn't found may have been stored by a digest key that this replica doesn't know yet.
+    const complete = found.every((facts) => facts !== undefined);
+    return complete || (await this.#parts.keys.catchUp()) === "same" ? found : this.#newestOf(pans);
+  }
+
+  async #newestOf(pans: readonly Pan[]): Promise<readonly (TokenFacts | undefined)[]> {
     const { keys, tenant, database } = this.#parts;
     const digestKeys = await keys.digestKeys();
     const digests = pans.map((pan) => digestKeys.map(({ key }) => panDigest(key, tenant, pan.digits())));
@@ -266,130 +239,6 @@ export class CardStore implements Cards {
   async #writeActivity(jobs: readonly (readonly (readonly SqlValue[])[])[]): Promise<readonly true[]> {
     await insertRows(this.#parts.database, "token_requests", activityColumns, jobs.flat());
     return jobs.map(() => true);
-  }
-
-  #store(jobs: readonly TokenizeJob[]): Promise<readonly (readonly TokenizedCard[])[]> {
-    const { database } = this.#parts;
-    // Where no token is given again nothing has to be asked first.
-    const blind = jobs.every(({ reuse }) => reuse === "never");
-    return untilUnique(uniqueTries, async () => {
-      if (!blind) return database.transaction((session) => this.#storeIn(session, jobs));
-      const { changes, results } = await this.#prepared(jobs, new Map());
-      await database.together(changes);
-      return results;
-    });
-  }
-
-  async #storeIn(
-    session: DatabaseSession,
-    jobs: readonly TokenizeJob[],
-  ): Promise<readonly (readonly TokenizedCard[])[]> {
-    const { changes, overwritten, results } = await this.#prepared(jobs, await this.#reusable(session, jobs));
-    for (const { token, prepared, used } of overwritten) await this.#overwrite(session, token, prepared, used);
-    for (const { sql, values } of changes) await session.execute(sql, values);
-    return results;
-  }
-
-  /**
-   * What a batch changes.
-   *
-   * @param known tokens that may be given again, by digest; those that are made here join them
-   */
-  async #prepared(jobs: readonly TokenizeJob[], known: Map<string, string>): Promise<PreparedBatch> {
-    const { keys, tenant } = this.#parts;
-    const total = jobs.reduce(
-      (sum, job) => sum + job.cards.reduce((uses, { card }) => uses + (card.cardHolder === undefined ? 1 : 2), 0),
-      0,
-    );
-    const used = { tenant, data: await keys.forEncryption(total) };
-    const rows: (readonly SqlValue[])[] = [];
-    const activity: (readonly SqlValue[])[] = [];
-    const overwritten: PreparedBatch["overwritten"][number][] = [];
-    const life = this.#parts.tokenLife;
-    const expiresAt = life === undefined ? null : new Date(this.#now().getTime() + life);
-    const results: (readonly TokenizedCard[])[] = [];
-    for (const job of jobs) {
-      const own: TokenizedCard[] = [];
-      for (const prepared of job.cards) {
-        const digest = job.reuse === "active" ? prepared.digest.toString("hex") : undefined;
-        const before = digest === undefined ? undefined : known.get(digest);
-        const token = before ?? (this.#parts.makeToken ?? makeToken)(job.format);
-        if (before === undefined) {
-          rows.push(cardRow(prepared, token, used, { reuse: job.reuse, expiresAt }));
-          if (digest !== undefined) known.set(digest, token);
-        } else if (job.existing === "overwrite") overwritten.push({ token, prepared, used });
-        const lastFour = prepared.card.pan.lastFour();
-        const type = job.caller.source === "import" ? "import" : "tokenize";
-        activity.push(activityRow(type, token, lastFour, job.caller, 200));
-        own.push({
-          token,
-          status: before === undefined ? "created" : "existing",
-          cardType: prepared.cardType,
-          lastFour,
-        });
-      }
-      results.push(own);
-    }
-    const changes = [
-      ...insertion("credit_cards", cardColumns, rows),
-      ...insertion("token_requests", activityColumns, activity),
-    ];
-    return { changes, overwritten, results };
-  }
-
-  /**
-   * Tokens that may be given again, by digest under the active key. A row that carries the digest but has expired is let go of here, so that a new
-   * one can take its place.
-   */
-  async #reusable(session: DatabaseSession, jobs: readonly TokenizeJob[]): Promise<Map<string, string>> {
-    const cards = jobs.filter(({ reuse }) => reuse === "active").flatMap((job) => job.cards);
-    const wanted = cards.flatMap(({ digest, older }) => [digest, ...older]);
-    /** The digests under the active key, by those that a row may have. */
-    const current = new Map(
-      cards.flatMap(({ digest, older }) =>
-        [digest, ...older].map((one) => [one.toString("hex"), digest.toString("hex")] as const),
-      ),
-    );
-    const known = new Map<string, string>();
-    if (wanted.length === 0) return known;
-    const places = wanted.map(() => "?").join(",");
-    await session.execute(
-      `UPDATE credit_cards SET reuse_digest = NULL WHERE reuse_digest IN (${places}) AND expires_at <= CURRENT_TIMESTAMP(3)`,
-      wanted,
-    );
-    // Cards stored while reuse was off carry no reuse_digest; the newest of them is given again too.
-    const rows = await session.query(
-      `SELECT token, pan_digest FROM credit_cards WHERE pan_digest IN (${places}) AND ${live} ORDER BY reuse_digest IS NOT NULL, created_at, id`,
-      wanted,
-    );
-    for (const row of rows) {
-      const digest = current.get((row["pan_digest"] as Buffer).toString("hex"));
-      if (digest !== undefined) known.set(digest, row["token"] as string);
-    }
-    return known;
-  }
-
-  async #overwrite(
-    session: DatabaseSession,
-    token: string,
-    { card }: PreparedCard,
-    used: { readonly tenant: string; readonly data: LoadedKey },
-  ): Promise<void> {
-    const sealed = sealCard(used.tenant, token, used.data.key, card);
-    await session.execute(
-      `UPDATE credit_cards SET card_number_encrypted = ?, card_holder_name_encrypted = ?, encryption_key_id = ?,
-         expiry_month = ?, expiry_year = ?, external_id = ?, metadata = ? WHERE token = ?`,
-      [
-        sealed.number,
-        sealed.holder,
-        used.data.keyId,
-        card.expiryMonth ?? null,
-        card.expiryYear ?? null,
-        card.externalId ?? null,
-        card.metadata ?? null,
-        token,
-      ],
-    );
   }
 }
 

@@ -11,7 +11,7 @@ interface Waiting<In, Out> {
 }
 
 export interface BatchOptions {
-  /** Milliseconds that work waits for more of its kind while other batches are being written, where several may be. */
+  /** Milliseconds that work waits at most for more of its kind. */
   readonly window: number;
   readonly mostRows: number;
   /** Transactions of this writer at the same time. */
@@ -34,16 +34,24 @@ export class WriterOverloaded extends StoreUnavailable {
   }
 }
 
+/** Part of the inputs that a batch may expect which is enough to begin it. */
+const enough = 0.75;
+
 /**
  * Gathers inputs that arrive within a short window and hands them together to `write`, which puts them into one transaction: one
- * commit, and one wait for the disk, serves them all. An input that comes alone isn't kept waiting.
+ * commit, and one wait for the disk, serves them all. Callers that were answered just now may well come again at once, so a batch
+ * waits until most of them are there, or for its window. An input that comes alone isn't kept waiting.
  */
 export class BatchWriter<In, Out> {
   readonly #write: (inputs: readonly In[]) => Promise<readonly Out[]>;
   readonly #options: BatchOptions;
   readonly #waiting: Waiting<In, Out>[] = [];
+  #waitingRows = 0;
   #running = 0;
-  #timer: NodeJS.Timeout | NodeJS.Immediate | undefined;
+  /** Inputs that the next batch may expect: those of the last one, and those that came meanwhile. */
+  #expected = 1;
+  #timer: NodeJS.Timeout | undefined;
+  #begins: "at once" | "not yet" = "not yet";
 
   /** @param write resolves with one output for each input; when it rejects none of them was written */
   constructor(write: (inputs: readonly In[]) => Promise<readonly Out[]>, options: Partial<BatchOptions> = {}) {
@@ -55,18 +63,31 @@ export class BatchWriter<In, Out> {
     if (this.#waiting.length >= this.#options.mostWaiting) return Promise.reject(new WriterOverloaded());
     return new Promise((resolve, reject) => {
       this.#waiting.push({ input, rows, resolve, reject });
+      this.#waitingRows += rows;
       this.#schedule();
     });
   }
 
   #schedule(): void {
-    if (this.#timer !== undefined || this.#running >= this.#options.concurrency || this.#waiting.length === 0) return;
-    const flush = (): void => {
-      this.#timer = undefined;
-      void this.#flush();
-    };
-    // Nobody else is writing: what arrived in this turn of the event loop goes at once.
-    this.#timer = this.#running === 0 ? setImmediate(flush) : setTimeout(flush, this.#options.window);
+    if (this.#running >= this.#options.concurrency || this.#waiting.length === 0 || this.#begins === "at once") return;
+    if (this.#waiting.length < this.#expected * enough && this.#waitingRows < this.#options.mostRows) {
+      this.#timer ??= setTimeout(() => {
+        this.#begin();
+      }, this.#options.window);
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#begins = "at once";
+    // What arrives in this turn of the event loop goes along.
+    setImmediate(() => {
+      this.#begin();
+    });
+  }
+
+  #begin(): void {
+    this.#timer = undefined;
+    this.#begins = "not yet";
+    void this.#flush();
   }
 
   async #flush(): Promise<void> {
@@ -78,6 +99,7 @@ export class BatchWriter<In, Out> {
       await this.#writeBatch(batch);
     } finally {
       this.#running--;
+      this.#expected = batch.length + this.#waiting.length;
       this.#schedule();
     }
   }
@@ -108,6 +130,7 @@ export class BatchWriter<In, Out> {
       count++;
       rows += waiting.rows;
     }
+    this.#waitingRows -= rows;
     return this.#waiting.splice(0, count);
   }
 }

@@ -9,6 +9,7 @@ import type { Matcher } from "./matcher.ts";
 import { charset, type Kind, mediaType, type MediaType } from "./media.ts";
 import { type Part, walkMultipart } from "./multipart.ts";
 import { classifyName } from "./names.ts";
+import { isPlainJson } from "./skim.ts";
 import { walkText } from "./text.ts";
 import { decodeReferences, XmlWalker } from "./xml.ts";
 
@@ -72,6 +73,7 @@ const hiddenElsewhere = /(?:\\|%5c)u003[0-9]/i;
  */
 function refuseHiddenDigits(bytes: Uint8Array, kind: Kind): void {
   const view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  if (!view.includes(0x5c) && !view.includes(0x25)) return;
   if (!view.includes("u003")) return;
   const hidden = kind === "json" || kind === "json-lines" ? hiddenInJson : hiddenElsewhere;
   if (hidden.test(view.toString("latin1"))) {
@@ -164,9 +166,10 @@ function isJson(body: Body): boolean {
   let at = body.start;
   while (at < body.end && (body.bytes[at] ?? 0) <= 0x20) at++;
   if (body.bytes[at] !== 0x7b && body.bytes[at] !== 0x5b) return false;
-  const nothing = new Findings(noMatch, noRules, "ignore");
+  const { bytes, start, end } = body;
   try {
-    new JsonWalker(body.bytes, body.start, body.end, nothing, "names").walk("one");
+    if (isPlainJson(bytes, start, end, "one", "ignored")) return true;
+    new JsonWalker(bytes, start, end, new Findings(noMatch, noRules, "ignore")).walk("one");
     return true;
   } catch (error) {
     if (error instanceof Refusal) return false;
@@ -184,14 +187,12 @@ const noMatch: Matcher = {
 
 function walkJson(body: Body, kind: "json" | "json-lines", findings: Findings): void {
   const { bytes, start, end } = body;
+  const texts = kind === "json" ? "one" : "many";
   const part = Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
-  const hidden = part.includes("\\u00") || exponents.some((exponent) => part.includes(exponent));
-  const depth = hidden || findings.possible(part) ? "values" : "names";
-  new JsonWalker(bytes, start, end, findings, depth).walk(kind === "json" ? "one" : "many");
+  const codes = findings.watchesCvv ? "watched" : "ignored";
+  if (!findings.possible(part) && isPlainJson(bytes, start, end, texts, codes)) return;
+  new JsonWalker(bytes, start, end, findings).walk(texts);
 }
-
-/** A number with an exponent may stand for a card number although no long run of digits is there (`42e14`). */
-const exponents = ["e1", "E1", "e+1", "E+1"];
 
 /** Text may hold character references if it is HTML; a match may be written with them. */
 function walkPlain(body: Body, media: MediaType, findings: Findings): void {
@@ -230,7 +231,8 @@ function checkText(bytes: Uint8Array, kind: Kind, media: Pick<MediaType, "charse
   if ((kind === "json" || kind === "json-lines") && media.charset === "utf-8" && !isUtf8(bytes)) {
     throw new Refusal("parse", 400, "the body is not UTF-8");
   }
-  if (bytes.includes(0)) throw new Refusal("coding", 415, "the body is declared as text but holds zero bytes");
+  if (Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(0))
+    throw new Refusal("coding", 415, "the body is declared as text but holds zero bytes");
   refuseHiddenDigits(bytes, kind);
 }
 

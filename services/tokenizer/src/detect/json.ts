@@ -31,9 +31,6 @@ function malformed(): Refusal {
   return new Refusal("parse", 400, "the body is not well-formed JSON");
 }
 
-/** Whether values are looked at, or only the grammar and the names of fields (because no match is possible). */
-export type Depth = "values" | "names";
-
 /**
  * Walks through JSON text (RFC 8259) byte by byte, checks its grammar whole, and hands every string, key and number to
  * Findings. Nothing is built and nothing is changed, so numbers stay exact. Throws Refusal (parse) if the text is malformed.
@@ -42,18 +39,16 @@ export class JsonWalker {
   readonly #bytes: Uint8Array;
   readonly #end: number;
   readonly #findings: Findings;
-  readonly #depth: Depth;
   readonly #names: NameClass[] = [];
   #level = 0;
   #at: number;
   #escaped = 0;
 
-  constructor(bytes: Uint8Array, start: number, end: number, findings: Findings, depth: Depth) {
+  constructor(bytes: Uint8Array, start: number, end: number, findings: Findings) {
     this.#bytes = bytes;
     this.#at = start;
     this.#end = end;
     this.#findings = findings;
-    this.#depth = depth;
   }
 
   /** Takes one JSON text, or (`many`) any number of them one after the other, as JSON Lines and JSON sequences are. */
@@ -175,7 +170,6 @@ export class JsonWalker {
       at = this.#escapeEnd(at);
     }
     this.#at = at + 1;
-    if (this.#depth === "names" && name !== "cvv") return;
     if (this.#escaped === 0) this.#findings.value(bytes, start, at, name, "plain", this.#pointer);
     else this.#findings.decoded(this.#decode(start, at), start, at, name, "plain", this.#pointer);
   }
@@ -244,7 +238,7 @@ export class JsonWalker {
     }
     this.#at = at;
     const name = this.#name();
-    if (bytes[start] === 0x2d || (this.#depth === "names" && name !== "cvv")) return;
+    if (bytes[start] === 0x2d) return;
     if (at === wholeEnd && at - start < 13 && name !== "cvv") return;
     const text = Buffer.from(bytes.buffer, bytes.byteOffset + start, at - start).toString("latin1");
     const digits = at === wholeEnd ? text : exactInteger(text);

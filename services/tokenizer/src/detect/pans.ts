@@ -125,30 +125,40 @@ function grown(array: Int32Array): Int32Array<ArrayBuffer> {
   return larger;
 }
 
+/** 1 for digits, 2 for separators, 0 for all that no card number holds. */
+const parts = new Uint8Array(256);
+for (let digit = 48; digit < 58; digit++) parts[digit] = 1;
+for (const separator of [32, 45]) parts[separator] = 2;
+
 /**
- * The next position at or after `at` where a run of at least 13 digits begins, else -1. Within a card number at least one of
- * two neighbouring bytes is a digit, so every second byte is looked at while there is none.
+ * The next position at or after `begin` where a run of at least 13 digits begins, else -1. A run is at least 13 bytes long, so one
+ * byte of 13 is looked at while it is neither digit nor separator.
  */
 function nextRun(bytes: Uint8Array, begin: number, to: number): number {
-  let at = begin;
+  let from = begin;
+  let at = begin + shortest - 1;
   while (at < to) {
-    if (((bytes[at] ?? 0) - 48) >>> 0 > 9) {
-      at += 2;
+    if (parts[bytes[at] ?? 0] === 0) {
+      from = at + 1;
+      at += shortest;
       continue;
     }
-    const start = at > begin && isDigitAt(bytes, at - 1) ? at - 1 : at;
+    let here = at;
+    while (here > from && parts[bytes[here - 1] ?? 0] !== 0) here--;
+    // Through all digits and separators that stand here; two separators in a row end a run.
+    let start = here;
     let digits = 0;
-    let here = start;
-    for (;;) {
-      if (here < to && isDigitAt(bytes, here)) {
+    for (; here < to; here++) {
+      const part = parts[bytes[here] ?? 0];
+      if (part === 0) break;
+      if (part === 1) {
+        if (digits === 0) start = here;
         digits++;
-        here++;
-      } else if (here + 1 < to && isSeparator(bytes[here]) && isDigitAt(bytes, here + 1)) here++;
-      else break;
+        if (digits >= shortest) return start;
+      } else if (here + 1 >= to || parts[bytes[here + 1] ?? 0] !== 1) digits = 0;
     }
-    if (digits >= shortest) return start;
-    at = here + 1;
-    // What stands just before the next probe may be the first digit of a run, so no run may begin unseen.
+    from = here + 1;
+    at = here + shortest;
   }
   return -1;
 }

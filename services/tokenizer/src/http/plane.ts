@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import { createServer as createTlsServer, type ServerOptions as TlsServerOptions } from "node:https";
 import type { AddressInfo, Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type Dispatcher, Pool } from "undici";
 import { Refusal } from "../core/errors.ts";
+import { farewell } from "../core/farewell.ts";
 import { mayCall, peerSubject } from "../core/peers.ts";
 import type { Caller, Log, Meters, Outcome, Span, Tracing } from "../core/ports.ts";
 import {
@@ -62,9 +62,6 @@ interface Exchange {
   readonly caller: Caller;
   readonly span: Span | undefined;
 }
-
-/** How long callers are told that their connections end before these are closed, in milliseconds. */
-const longestFarewell = 2_000;
 
 /**
  * The proxy in front of the application (port 8080): card numbers become tokens in everything that a request has, or the request
@@ -158,8 +155,7 @@ export class HttpPlane {
    */
   async stop(limit: number): Promise<void> {
     this.#leaving = true;
-    const farewell = Date.now() + Math.min(longestFarewell, limit / 5);
-    while (this.#sockets.size > 0 && Date.now() < farewell) await sleep(20);
+    await farewell(() => this.#sockets.size, limit);
     this.#stopping = true;
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => {

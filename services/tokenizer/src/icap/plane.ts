@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TlsOptions } from "node:tls";
+import { farewell } from "../core/farewell.ts";
 import { mayCall, peerSubject } from "../core/peers.ts";
 import type { Audit, Log, Meters, Tracing } from "../core/ports.ts";
 import { ByteBudget, type Revealing, type Tokenizing } from "../flow/index.ts";
@@ -56,6 +57,8 @@ export class IcapPlane {
   readonly #server: Server;
   readonly #sessions = new Set<IcapSession>();
   readonly #sockets = new Set<Socket>();
+  /** Answers say that their connection ends. */
+  #leaving = false;
 
   /** @throws TypeError for a destination that is no https origin */
   constructor(options: IcapPlaneOptions, parts: IcapPlaneParts) {
@@ -95,8 +98,14 @@ export class IcapPlane {
       (this.#server as Server & { setSecureContext(tls: TlsOptions): void }).setSecureContext(tls);
   }
 
-  /** Stops listening, ends idle connections at once and busy ones after their request, at the latest after `limit` milliseconds. */
+  /**
+   * Stops listening within `limit` milliseconds. Callers are told first that their connections end, each with its next answer;
+   * then idle ones are closed, and busy ones after their request.
+   */
   async stop(limit: number): Promise<void> {
+    this.#leaving = true;
+    for (const session of this.#sessions) session.leave();
+    await farewell(() => this.#sockets.size, limit);
     const closed = new Promise<void>((resolve) => {
       this.#server.close(() => {
         resolve();
@@ -125,6 +134,7 @@ export class IcapPlane {
       return;
     }
     const session = new IcapSession(socket, this.#shared);
+    if (this.#leaving) session.leave();
     this.#sockets.add(socket);
     this.#sessions.add(session);
     this.#shared.meters.icapConnections(this.#sockets.size);

@@ -74,6 +74,10 @@ export class IcapSession {
   readonly #shared: IcapShared;
   readonly #reader: FrameReader;
   readonly #actor: string;
+  /** The next answer says that the connection ends, and it does. */
+  #leaving = false;
+  /** That answer was sent. */
+  #last = false;
   #stopping = false;
   #busy = false;
 
@@ -100,7 +104,12 @@ export class IcapSession {
     }
   }
 
-  /** Ends the connection after the request that is under way. */
+  /** Ends the connection with the next answer that begins, which says so (`Connection: close`). */
+  leave(): void {
+    this.#leaving = true;
+  }
+
+  /** Ends the connection at once, or after the request that is under way. */
   stop(): void {
     this.#stopping = true;
     if (!this.#busy) this.#socket.destroy();
@@ -121,7 +130,7 @@ export class IcapSession {
       const head = parseIcapHead(block);
       operation = ["OPTIONS", "REQMOD", "RESPMOD"].includes(head.method) ? head.method.toLowerCase() : "other";
       outcome = await this.#serve(head);
-      return headerValue(head.headers, "connection")?.toLowerCase() !== "close" && !this.#pipelined();
+      return headerValue(head.headers, "connection")?.toLowerCase() !== "close" && !this.#pipelined() && !this.#last;
     } catch (error) {
       if (!(error instanceof IcapError)) throw error;
       outcome = "refused";
@@ -185,12 +194,11 @@ export class IcapSession {
   }
 
   #options(service: ServiceName): void {
-    const { maxConnections, isTag } = this.#shared;
+    const { maxConnections } = this.#shared;
     this.#socket.write(
-      icapHead(200, [
+      this.#head(200, [
         ...["Methods", service.toUpperCase()],
         ...["Service", "TokenShield Unified 1.0"],
-        ...["ISTag", `"${isTag}"`],
         ...["Max-Connections", maxConnections.toString()],
         ...["Options-TTL", "60"],
         ...["Allow", "204"],
@@ -342,14 +350,21 @@ export class IcapSession {
     ]);
   }
 
+  /** The head of an answer that isn't `100 Continue`. */
+  #head(status: number, headers: readonly string[]): Buffer {
+    this.#last = this.#leaving;
+    const connection = this.#leaving ? ["Connection", "close"] : [];
+    return icapHead(status, ["ISTag", `"${this.#shared.isTag}"`, ...connection, ...headers]);
+  }
+
   #send204(): void {
-    this.#socket.write(icapHead(204, ["ISTag", `"${this.#shared.isTag}"`, "Encapsulated", "null-body=0"]));
+    this.#socket.write(this.#head(204, ["Encapsulated", "null-body=0"]));
   }
 
   #send(kind: "req" | "res", head: HttpHead, body: Uint8Array): void {
     const { encapsulated, bytes } = encapsulate(kind, head, body);
     this.#socket.cork();
-    this.#socket.write(icapHead(200, ["ISTag", `"${this.#shared.isTag}"`, "Encapsulated", encapsulated]));
+    this.#socket.write(this.#head(200, ["Encapsulated", encapsulated]));
     for (const piece of bytes) this.#socket.write(piece);
     this.#socket.uncork();
   }

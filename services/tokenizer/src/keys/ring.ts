@@ -21,6 +21,8 @@ export interface DataKeys {
   digestKey(): LoadedKey;
   /** Every digest key that rows or slots may have been made with, the active one first. */
   digestKeys(): Promise<readonly [LoadedKey, ...LoadedKey[]]>;
+  /** Takes over what other replicas changed. Says whether the active digest key is another one than before. */
+  catchUp(): Promise<"same" | "changed">;
 }
 
 /** NIST SP 800-38D section 8.3 allows 2^32 random nonces under one key; half of it, as the contract says. */
@@ -161,6 +163,12 @@ export class KeyRing implements DataKeys {
       active,
       ...(await Promise.all(older.map(async (row) => ({ keyId: row.keyId, key: await this.#open(row) })))),
     ];
+  }
+
+  async catchUp(): Promise<"same" | "changed"> {
+    const before = this.#digest?.keyId;
+    await this.refresh();
+    return this.#digest?.keyId === before ? "same" : "changed";
   }
 
   async #current(row: KeyRow | undefined, known: LoadedKey | undefined): Promise<LoadedKey | undefined> {

@@ -45,6 +45,19 @@ export function newId(prefix: "dek" | "hmac" | "rot"): string {
   return `${prefix}_${randomBytes(9).toString("base64url")}`;
 }
 
+/**
+ * Id of the active digest key, which stays the active one until the session's transaction ends: a rotation waits for it. So
+ * what a transaction finds and writes by this key's digests comes wholly before a rotation, or wholly after it.
+ *
+ * @returns undefined while there is none
+ */
+export async function holdDigestKey(session: DatabaseSession): Promise<string | undefined> {
+  const [row] = await session.query(
+    "SELECT key_id FROM encryption_keys WHERE key_type = 'HMAC' AND active_slot = 1 FOR SHARE",
+  );
+  return row?.["key_id"] as string | undefined;
+}
+
 /** Adds an active data key. The unique index refuses it while another one of its type is active. */
 export async function insertKey(
   session: DatabaseSession,

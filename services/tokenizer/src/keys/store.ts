@@ -207,6 +207,8 @@ export class KeyStore implements Keys {
     const made = await database.withLock(lockName("keys", tenant), 30, async (session) => {
       const old = activeKey(await readKeys(session), "DEK");
       if (only !== undefined && old?.keyId !== only) return "";
+      // Counted before the new keys are made: whoever tokenizes waits for the transaction that makes them.
+      const cardsTotal = reencryption === "no" ? undefined : await countCards(session);
       // Rows that are encrypted anew are digested anew too, so both keys change together.
       const fresh = {
         data: await service.create(),
@@ -216,7 +218,7 @@ export class KeyStore implements Keys {
       fresh.data.key.fill(0);
       fresh.digest?.key.fill(0);
       return database.transaction((inner) =>
-        this.#replaceDek(inner, old, fresh, { initiatedBy, reencryption, kekBefore }),
+        this.#replaceDek(inner, old, fresh, { initiatedBy, cardsTotal, kekBefore }),
       );
     });
     if (made === undefined) throw new KeysUnavailable("another replica has been making keys for 30 seconds");
@@ -234,11 +236,13 @@ export class KeyStore implements Keys {
     fresh: { readonly data: WrappedKey; readonly digest: WrappedKey | undefined },
     how: {
       readonly initiatedBy: string;
-      readonly reencryption: "no" | "background";
+      /** Cards that are to be encrypted anew; undefined if none is. */
+      readonly cardsTotal: number | undefined;
       readonly kekBefore: number | undefined;
     },
   ): Promise<string> {
-    const moves = how.reencryption === "background";
+    const { cardsTotal } = how;
+    const moves = cardsTotal !== undefined;
     if (old !== undefined) {
       await session.execute(
         "UPDATE encryption_keys SET key_status = ?, retired_at = IF(? = 'retired', CURRENT_TIMESTAMP(3), NULL) WHERE key_id = ?",
@@ -253,7 +257,6 @@ export class KeyStore implements Keys {
       );
       await insertKey(session, "HMAC", fresh.digest);
     }
-    const cardsTotal = moves ? await countOthers(session, newKeyId) : undefined;
     const both = how.kekBefore !== undefined;
     return this.#rotations.begin(
       session,
@@ -434,7 +437,7 @@ export class KeyStore implements Keys {
   }
 }
 
-async function countOthers(session: DatabaseSession, keyId: string): Promise<number> {
-  const [row] = await session.query("SELECT COUNT(*) AS total FROM credit_cards WHERE encryption_key_id <> ?", [keyId]);
+async function countCards(session: DatabaseSession): Promise<number> {
+  const [row] = await session.query("SELECT COUNT(*) AS total FROM credit_cards");
   return Number(row?.["total"]);
 }

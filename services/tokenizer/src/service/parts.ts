@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { BlockList, isIP } from "node:net";
 import type { ServerOptions } from "node:https";
@@ -113,6 +114,11 @@ export async function readCertificates(settings: Settings): Promise<Certificates
   // One read of a file with both, or a renewal between two reads would tear them apart.
   const key = keyFile === certFile ? cert : await readFile(keyFile);
   return { cert, key, ca };
+}
+
+/** When a certificate ends; of a chain, its first one, which is the listeners' own. */
+export function endOf({ cert }: Certificates): Date {
+  return new X509Certificate(cert).validToDate;
 }
 
 /** Options of the listeners that carry cards: in mode `mutual` callers must show a certificate of our authority. */

@@ -15,6 +15,7 @@ import {
   type Certificates,
   databaseLogins,
   databaseOptions,
+  endOf,
   generationsOf,
   MissingSecret,
   planeTls,
@@ -109,6 +110,7 @@ export class Service {
     // A collector that can't be reached doesn't hold up the stop.
     stack.add(() => tracing?.stop().catch(() => undefined) ?? Promise.resolve());
     const certificates = await readCertificates(settings);
+    if (certificates !== undefined) metrics.certificate(endOf(certificates));
     const database = await MySqlDatabase.open(
       await databaseOptions(settings, certificates),
       databaseLogins(files, settings),
@@ -149,9 +151,10 @@ export class Service {
       othersListening: () => plane.listening,
       tls: certificates,
     });
-    stack.add(() => plane.stop(Math.max(1000, settings.STOP_TIMEOUT - closingTime)));
+    // All three ports say goodbye at the same time.
+    const drain = Math.max(1000, settings.STOP_TIMEOUT - closingTime);
+    stack.add(() => together([api.server.close(drain), plane.stop(drain)]));
     const { http, icap } = await plane.start();
-    stack.add(() => api.server.close());
     const ports = { http, icap, api: await api.server.listen(settings.LISTEN_HOST, settings.API_PORT) };
 
     const login = new LoginFollower(database, files, settings, secretMetrics, log);
@@ -162,7 +165,7 @@ export class Service {
       new Periodic("housekeeping", housekeepingInterval, log, () => sweep(database, now())),
       ...(certificates === undefined
         ? []
-        : [followCertificates(settings, certificates, { api, plane, database }, log)]),
+        : [followCertificates(settings, certificates, { api, plane, database, metrics }, log)]),
     ]) {
       stack.add(() => work.stop());
     }
@@ -209,6 +212,13 @@ class Opened {
   }
 }
 
+/** Waits for all, also after one failed. @throws AggregateError of what failed */
+async function together(closing: readonly Promise<void>[]): Promise<void> {
+  const ended = await Promise.allSettled(closing);
+  const failures = ended.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
+  if (failures.length > 0) throw new AggregateError(failures, "not every port could be closed");
+}
+
 /** Traces, where the settings name a collector. */
 async function tracingOf(settings: Settings): Promise<OpenTelemetry | undefined> {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, OTEL_TRACES_SAMPLER_ARG: ratio } = settings;
@@ -234,7 +244,12 @@ async function sweep(database: MySqlDatabase, now: Date): Promise<void> {
 function followCertificates(
   settings: Settings,
   first: Certificates,
-  users: { readonly api: Api; readonly plane: DataPlane; readonly database: MySqlDatabase },
+  users: {
+    readonly api: Api;
+    readonly plane: DataPlane;
+    readonly database: MySqlDatabase;
+    readonly metrics: Metrics;
+  },
   log: Logger,
 ): Periodic {
   let current = first;
@@ -247,6 +262,7 @@ function followCertificates(
       return;
     users.plane.useCertificate(planeTls(settings, next));
     users.api.server.useCertificate(next);
+    users.metrics.certificate(endOf(next));
     // Refused, it is shown again in the next round; open connections stay on the one before.
     if (settings.DB_CLIENT_CERTIFICATE) await users.database.useClientCertificate({ cert: next.cert, key: next.key });
     current = next;

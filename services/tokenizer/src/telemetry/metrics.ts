@@ -76,6 +76,11 @@ export class Metrics implements Meters {
   readonly #dekUses = this.#counter("tokenshield_dek_uses_total", "Encryptions under the active data key.", []);
   readonly #rotations = this.#counter("tokenshield_key_rotations_total", "Key rotations ended.", ["type", "result"]);
   readonly #sessions = this.#gauge("tokenshield_sessions_active", "Live sessions.", []);
+  readonly #certificateExpiry = this.#gauge(
+    "tokenshield_certificate_expiry_timestamp_seconds",
+    "When the listeners' certificate ends, in seconds since 1970.",
+    [],
+  );
   readonly #authFailures = this.#counter("tokenshield_auth_failures_total", "Credentials refused.", ["kind"]);
 
   /** @param operations the closed list of each plane's operations, whose series exist from the start */
@@ -156,6 +161,11 @@ export class Metrics implements Meters {
 
   keyRotation(type: KeyType, result: "completed" | "failed"): void {
     this.#rotations.inc({ type, result });
+  }
+
+  /** The certificate that the listeners show from now on. */
+  certificate(ends: Date): void {
+    this.#certificateExpiry.set(ends.getTime() / 1000);
   }
 
   authFailure(kind: AuthFailure): void {

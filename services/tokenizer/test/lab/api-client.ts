@@ -9,10 +9,12 @@ import { readSettings } from "../../src/settings/index.ts";
 import { AuditLog, type MySqlDatabase } from "../../src/storage/index.ts";
 import { currentRequest, makeLog, Metrics } from "../../src/telemetry/index.ts";
 import { differences, documented } from "../document.ts";
+import type { Leaks } from "./leaks.ts";
 import { type Platform, tenant } from "./platform.ts";
 
-/** Password of the built-in admin in tests. */
-/** As the platform generates it: letters and digits only. */
+let replicas = 0;
+
+/** Password of the built-in admin in tests. As the platform generates it: letters and digits only. */
 export const adminPassword = "BootstrapSecret1BootstrapSecret2Bootstr3";
 export const adminSecret = "emergency-secret-of-the-lab-0123456789";
 
@@ -38,6 +40,9 @@ interface Sent {
 export class ApiUnderTest {
   readonly api: Api;
   readonly log: string[];
+  /** Answers that were errors. */
+  readonly errors: string[];
+  readonly leaks: Leaks;
   readonly secrets: Map<string, readonly string[]>;
   readonly clock: { offset: number };
   readonly database: MySqlDatabase;
@@ -53,13 +58,18 @@ export class ApiUnderTest {
   readonly #stop: () => Promise<void>;
 
   private constructor(
-    parts: Pick<ApiUnderTest, "api" | "log" | "secrets" | "clock" | "database" | "keys" | "audit" | "accounts">,
+    parts: Pick<
+      ApiUnderTest,
+      "api" | "log" | "errors" | "leaks" | "secrets" | "clock" | "database" | "keys" | "audit" | "accounts"
+    >,
     ca: string,
     port: number,
     stop: () => Promise<void>,
   ) {
     this.api = parts.api;
     this.log = parts.log;
+    this.errors = parts.errors;
+    this.leaks = parts.leaks;
     this.secrets = parts.secrets;
     this.clock = parts.clock;
     this.database = parts.database;
@@ -106,6 +116,12 @@ export class ApiUnderTest {
       format: settings.TOKEN_FORMAT,
       reuse: "never",
     });
+    const errors: string[] = [];
+    const told: string[] = [];
+    const nth = (replicas += 1);
+    platform.watch(`log of API ${nth}`, () => log.join(""));
+    platform.watch(`errors of API ${nth}`, () => errors.join("\n"));
+    platform.watch(`metrics of API ${nth}`, () => told.join("\n"));
     const secrets = new Map<string, readonly string[]>([
       [sessionKeyFile, ["session-key-of-the-lab-1"]],
       ["admin-secret", [adminSecret]],
@@ -130,15 +146,19 @@ export class ApiUnderTest {
       tls: { cert: server.certificate, key: server.key },
     });
     await accounts.users.ensureBuiltIn(adminPassword);
+    platform.leaks.add("password of the built-in admin", adminPassword);
+    platform.leaks.add("admin secret", adminSecret);
+    platform.leaks.add("session key", "session-key-of-the-lab-1");
     const port = await api.server.listen("127.0.0.1", 0);
     const stop = async (): Promise<void> => {
-      await api.server.close();
+      told.push(await metrics.registry.metrics());
+      await api.server.close(0);
       await keys.stop();
       await service.close();
       await database.close();
     };
     return new ApiUnderTest(
-      { api, log, secrets, clock, database, keys, audit, accounts },
+      { api, log, errors, leaks: platform.leaks, secrets, clock, database, keys, audit, accounts },
       authority.certificate,
       port,
       stop,
@@ -179,6 +199,7 @@ export class ApiUnderTest {
       },
     });
     const text = await answer.body.text();
+    if (answer.statusCode >= 400) this.errors.push(JSON.stringify(answer.headers), text);
     const isJson = String(answer.headers["content-type"]).startsWith("application/json");
     return { status: answer.statusCode, headers: answer.headers, text, body: (isJson ? JSON.parse(text) : {}) as Body };
   }
@@ -187,6 +208,8 @@ export class ApiUnderTest {
   async login(username: string, password: string): Promise<string> {
     const got = await this.call<{ session_id: string }>("login", { body: { username, password } });
     assert.equal(got.status, 200, got.text);
+    this.leaks.add(`session of ${username}`, got.body.session_id);
+    this.leaks.add(`password of ${username}`, password);
     return got.body.session_id;
   }
 

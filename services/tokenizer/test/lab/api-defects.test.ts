@@ -249,7 +249,7 @@ describe("defects of the prototype that the management API must not have", funct
   });
 
   it("39: with the key service down the readiness says so, and heals by itself", async () => {
-    lab.platform.vault.pause();
+    await lab.platform.vault.pause();
     await sleep(2100);
     const ready = await lab.api.call<{ checks: Record<string, { status: string }> }>("getReadiness");
     assert.equal(ready.status, 503);
@@ -266,10 +266,20 @@ describe("defects of the prototype that the management API must not have", funct
     await sleep(20);
     api.api.readiness.stop();
     const begun = performance.now();
-    const stopped = api.api.server.close();
+    const stopped = api.api.server.close(5000);
     assert.equal((await running).status, 200);
     await stopped;
     assert.ok(performance.now() - begun < 5000, "no open connection holds the stop up");
+  });
+
+  it("52: a stop tells callers that keep their connections that these end, and answers what comes before it closes them", async () => {
+    const api = await replica();
+    assert.notEqual((await api.call("getVersion")).headers["connection"], "close");
+    const stopped = api.api.server.close(60_000);
+    const last = await api.call("getVersion");
+    assert.deepEqual([last.status, last.headers["connection"]], [200, "close"]);
+    await stopped;
+    assert.ok(!api.api.server.listening);
   });
 
   it("answers all this as the document says", () => {

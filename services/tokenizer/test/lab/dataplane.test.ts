@@ -30,6 +30,7 @@ describe("data plane", function () {
 
   before(async function () {
     platform = await startPlatform(this);
+    platform.watch("log of the data plane", () => records.lines.join("\n"));
     application = createServer((request, response) => {
       const pieces: Buffer[] = [];
       request.on("data", (piece: Buffer) => pieces.push(piece));
@@ -129,7 +130,7 @@ describe("data plane", function () {
   }).timeout(60_000);
 
   it("goes on with the keys in memory while the key service is down", async () => {
-    platform.vault.pause();
+    await platform.vault.pause();
     try {
       assert.equal(await post(`{"pan":"${amex}"}`), 200);
       await assert.rejects(plane.keys.probe());

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { CvvSlots } from "../../src/cards/index.ts";
 import { Pan } from "../../src/core/pan.ts";
 import { KeysUnavailable, RotationInProgress } from "../../src/core/errors.ts";
+import type { RotationFacts } from "../../src/core/ports.ts";
 import { madePan } from "../corpus.ts";
 import { caller, makeReplica, type Platform, type Replica, startPlatform, tenant, transitKey } from "./platform.ts";
 import { stopAll } from "./servers.ts";
@@ -73,7 +74,7 @@ describe("keys", function () {
 
   it("must be there for a start: without the key service the store refuses (defects 34, 35)", async () => {
     const one = await replica();
-    platform.vault.pause();
+    await platform.vault.pause();
     try {
       await assert.rejects(one.keys.start(), KeysUnavailable);
       assert.equal(one.keys.loaded(), false);
@@ -174,6 +175,37 @@ describe("keys", function () {
     });
   }).timeout(60_000);
 
+  it("encrypt old rows anew no faster than set, and go on in another replica where one was cut", async () => {
+    // One row a second: the first batch is followed by a wait that this test doesn't live to see the end of.
+    const slow = await replica({ keys: { rowsPerSecond: 1 } });
+    await slow.keys.start();
+    const stored = await slow.cards.tokenize(
+      Array.from({ length: 450 }, (_, index) => ({ pan: pan(3_000_000 + index) })),
+      caller,
+    );
+    const latest = async (): Promise<RotationFacts | undefined> => (await slow.keys.rotations(1)).rotations[0];
+    await slow.keys.requestRotation({ keyType: "DEK", reencrypt: "background", mode: "rotate", initiatedBy: "u" }, 0);
+    await until("the first rows are moved", 20_000, async () => ((await latest())?.cardsRotated ?? 0) > 0);
+    await slow.keys.stop();
+    const cut = await latest();
+    assert.equal(cut?.status, "in_progress");
+    assert.ok((cut.cardsRotated ?? 0) < (cut.cardsTotal ?? 0), `${cut.cardsRotated} of ${cut.cardsTotal}`);
+    const other = await replica();
+    await other.keys.start();
+    await until("the rest is moved", 30_000, async () => (await latest())?.status === "completed");
+    const end = await latest();
+    assert.equal(end?.rotationId, cut.rotationId);
+    assert.equal(end.cardsRotated, end.cardsTotal);
+    const shown = await other.cards.reveal(
+      stored.slice(0, 100).map(({ token }) => token),
+      caller,
+      "test",
+    );
+    shown.forEach((card, index) => {
+      assert.equal(card?.pan.digits(), pan(3_000_000 + index).digits());
+    });
+  }).timeout(60_000);
+
   it("give a card the same token before, during and after a rotation of the digest key", async () => {
     const how = { cards: { reuse: "active" } } as const;
     const [one, two] = await Promise.all([replica(how), replica(how)]);
@@ -209,6 +241,70 @@ describe("keys", function () {
     assert.equal((await later.cards.find(pans.slice(0, 1).map((card) => card.pan)))[0]?.token, first[0]);
     assert.equal(await slots.release(slot), "737", "a slot from before");
   }).timeout(120_000);
+
+  it("give one token for a card to replicas of which one has not seen the rotation of the digest key yet", async () => {
+    const [ahead, behind] = await Promise.all([
+      replica({ cards: { reuse: "active" } }),
+      // Looks only when it is told to.
+      replica({ cards: { reuse: "active" }, keys: { interval: 3_600_000 } }),
+    ]);
+    await ahead.keys.start();
+    await behind.keys.start();
+    const former = behind.keys.dataKeys.digestKey().keyId;
+    const slots = (of: Replica): CvvSlots => new CvvSlots({ database: of.database, keys: of.keys.dataKeys, tenant });
+    await ahead.keys.requestRotation({ keyType: "DEK", reencrypt: "background", mode: "rotate", initiatedBy: "u" }, 0);
+    assert.equal(behind.keys.dataKeys.digestKey().keyId, former, "it does not know of the rotation");
+    const [slot = ""] = await slots(ahead).keep(["737"]);
+    assert.equal(await slots(behind).release(slot), "737", "a slot of the new key");
+
+    const stillBehind = await replica({ cards: { reuse: "active" }, keys: { interval: 3_600_000 } });
+    await stillBehind.keys.start();
+    const known = stillBehind.keys.dataKeys.digestKey().keyId;
+    const moved = (): Promise<void> =>
+      until(
+        "the rows are moved",
+        30_000,
+        async () => (await ahead.keys.rotations(1)).rotations[0]?.status === "completed",
+      );
+    await moved();
+    const [seen] = await ahead.cards.tokenize([{ pan: pan(8_100_000) }], caller);
+    await ahead.keys.requestRotation({ keyType: "DEK", reencrypt: "background", mode: "rotate", initiatedBy: "u" }, 0);
+    assert.equal(stillBehind.keys.dataKeys.digestKey().keyId, known);
+    const fresh = Array.from({ length: 40 }, (_, index) => ({ pan: pan(8_000_000 + index) }));
+    const [first, second] = await Promise.all(
+      [ahead, stillBehind].map(({ cards }) =>
+        Promise.all(fresh.map(async (card) => (await cards.tokenize([card], caller))[0]?.token)),
+      ),
+    );
+    assert.deepEqual(second, first);
+    assert.equal((await stillBehind.cards.tokenize([{ pan: pan(8_100_000) }], caller))[0]?.token, seen?.token);
+    await moved();
+  }).timeout(120_000);
+
+  it("make no replica wait for a rotation that waits for it", async () => {
+    const how = { cards: { reuse: "active" }, keys: { uses: { limit: 2 ** 31, block: 1 } } } as const;
+    const [one, two] = await Promise.all([replica(how), replica(how)]);
+    await one.keys.start();
+    await two.keys.start();
+    const stop = new AbortController();
+    const failures: unknown[] = [];
+    const load = [one, two].map(async ({ cards }, number) => {
+      for (let index = 0; !stop.signal.aborted; index++) {
+        await cards
+          .tokenize([{ pan: pan(9_000_000 + number * 100_000 + index) }], caller)
+          .catch((error: unknown) => failures.push(error));
+      }
+    });
+    try {
+      for (let round = 0; round < 8; round++) {
+        await one.keys.requestRotation({ keyType: "DEK", reencrypt: "no", mode: "rotate", initiatedBy: "u" }, 0);
+      }
+    } finally {
+      stop.abort();
+      await Promise.all(load);
+    }
+    assert.deepEqual(failures, []);
+  }).timeout(60_000);
 
   it("rotate under load with no failed request, and every old token reveals", async () => {
     const [one, two] = await Promise.all([replica(), replica()]);

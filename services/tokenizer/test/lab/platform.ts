@@ -1,3 +1,4 @@
+import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +8,8 @@ import type { Caller } from "../../src/core/ports.ts";
 import { KeyStore, type KeyStoreParts, VaultTransit } from "../../src/keys/index.ts";
 import { type DatabaseOptions, migrate, migrations, MySqlDatabase } from "../../src/storage/index.ts";
 import { CountingMeters, Records } from "../records.ts";
+import { dump } from "./dump.ts";
+import { Leaks } from "./leaks.ts";
 import { type MySqlServer, needServers, startMySql, startVault, type VaultServer } from "./servers.ts";
 
 export const login = { user: "tokenizer", password: "lab-Password-1" };
@@ -35,6 +38,11 @@ export interface Platform {
   vaultAsRoot(method: string, path: string, body?: object): Promise<unknown>;
   openDatabase(poolSize?: number): Promise<MySqlDatabase>;
   service(timeout?: number): VaultTransit;
+  /** What the suite must not have leaked. Looked for in all that was written, when the platform stops. */
+  readonly leaks: Leaks;
+  /** Looks through this too, at the end. */
+  watch(place: string, written: () => string): void;
+  /** @throws AssertionError if a card number or a secret stands in clear in a table, a file of the database, or what was watched */
   stop(): Promise<void>;
 }
 
@@ -81,6 +89,23 @@ export async function startPlatform(context: Mocha.Context): Promise<Platform> {
   });
   const database = await MySqlDatabase.open(options(10), [login]);
   await migrate(database, migrations);
+  const leaks = new Leaks();
+  leaks.add("password of the database", login.password);
+  leaks.add("root token of Vault", vault.rootToken);
+  leaks.add("Vault token of the service", made.auth.client_token);
+  const watched = new Map<string, () => string>();
+  /** Every data key in clear, as Vault's owner may see it. */
+  const addDataKeys = async (): Promise<void> => {
+    const rows = await database.query(
+      "SELECT key_id, encrypted_key FROM encryption_keys WHERE encrypted_key IS NOT NULL",
+    );
+    for (const row of rows) {
+      const opened = (await vaultAsRoot(vault, "POST", `transit/decrypt/${transitKey}`, {
+        ciphertext: row["encrypted_key"],
+      })) as { data: { plaintext: string } };
+      leaks.add(`data key ${String(row["key_id"])}`, Buffer.from(opened.data.plaintext, "base64"));
+    }
+  };
   return {
     mysql,
     vault,
@@ -97,10 +122,17 @@ export async function startPlatform(context: Mocha.Context): Promise<Platform> {
         transitKey,
         timeout,
       }),
+    leaks,
+    watch: (place, written) => watched.set(place, written),
     stop: async () => {
+      await addDataKeys();
+      leaks.look("tables", await dump(database));
       await database.close();
+      leaks.lookInto("MySQL", join(await mysql.halt(), "data"));
+      for (const [place, written] of watched) leaks.look(place, written());
       await Promise.all([mysql.stop(), vault.stop()]);
       rmSync(folder, { recursive: true, force: true });
+      assert.deepEqual(leaks.found, []);
     },
   };
 }
@@ -115,6 +147,8 @@ export interface Replica {
   stop(): Promise<void>;
 }
 
+let replicas = 0;
+
 export async function makeReplica(
   platform: Platform,
   how: {
@@ -127,6 +161,10 @@ export async function makeReplica(
   const service = platform.service();
   const meters = new CountingMeters();
   const records = new Records();
+  platform.watch(
+    `log of replica ${(replicas += 1)}`,
+    () => `${records.lines.join("\n")}\n${JSON.stringify(records.events)}`,
+  );
   const shared = { database, audit: records, meters, log: records, tenant };
   const keys = new KeyStore({ ...shared, service, interval: 200, ...how.keys });
   const cards = new CardStore({ ...shared, keys: keys.dataKeys, format: "prefix", reuse: "never", ...how.cards });

@@ -1,5 +1,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -24,14 +33,16 @@ export interface MySqlServer extends RunningServer {
   crash(): Promise<void>;
   /** Starts it again on the same port and files. */
   restart(): Promise<void>;
+  /** Ends the server in order. Gives the folder with its data and logs, which `stop` removes. */
+  halt(): Promise<string>;
 }
 
 /** Vault on 127.0.0.1 without TLS, in development mode: in memory, unsealed. */
 export interface VaultServer extends RunningServer {
   readonly address: string;
   readonly rootToken: string;
-  /** Stops the process from answering (SIGSTOP) until `resume`. */
-  pause(): void;
+  /** Stops the process from answering (SIGSTOP) until `resume`. Resolves when every one of its threads has stopped. */
+  pause(): Promise<void>;
   resume(): void;
 }
 
@@ -162,6 +173,10 @@ export async function startMySql(root: string): Promise<MySqlServer> {
     },
     crash: () => end("SIGKILL"),
     restart: begin,
+    halt: async () => {
+      await end("SIGTERM");
+      return folder;
+    },
     stop: async () => {
       await end("SIGTERM");
       rmSync(folder, { recursive: true, force: true });
@@ -187,7 +202,10 @@ export async function startVault(program: string): Promise<VaultServer> {
     port,
     address,
     rootToken,
-    pause: () => child.kill("SIGSTOP"),
+    pause: async () => {
+      child.kill("SIGSTOP");
+      while (!isStopped(child)) await sleep(5);
+    },
     resume: () => child.kill("SIGCONT"),
     stop: async () => {
       child.kill("SIGCONT");
@@ -209,6 +227,13 @@ async function until(name: string, child: ChildProcess, limit: number, probe: ()
       await sleep(100);
     }
   }
+}
+
+/** Whether every thread has stopped. The kernel tells one of them of the signal, and that one must get to run first. */
+function isStopped({ pid }: ChildProcess): boolean {
+  return readdirSync(`/proc/${pid}/task`).every((thread) =>
+    readFileSync(`/proc/${pid}/task/${thread}/stat`, "latin1").includes(") T "),
+  );
 }
 
 function ended(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {

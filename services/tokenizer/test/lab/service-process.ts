@@ -2,9 +2,12 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { connect } from "node:tls";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, request } from "undici";
+import { type Answer, Client } from "../icap-client.ts";
 import type { Authority } from "./certificates.ts";
+import type { Leaks } from "./leaks.ts";
 import { login, type Platform, tenant } from "./platform.ts";
 import { freePort } from "./servers.ts";
 
@@ -21,16 +24,23 @@ export class ServiceProcess {
   readonly #authority: Authority;
   readonly #agent: Agent;
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #leaks: Leaks;
   #child: ChildProcess | undefined;
   #output = "";
   #generation = 0;
+  /** Answers that were errors. */
+  readonly errors: string[] = [];
+  /** Answers of /metrics. */
+  readonly metrics: string[] = [];
 
   private constructor(
     folder: string,
     authority: Authority,
     ports: ServiceProcess["ports"],
     environment: NodeJS.ProcessEnv,
+    leaks: Leaks,
   ) {
+    this.#leaks = leaks;
     this.folder = folder;
     this.ports = ports;
     this.#authority = authority;
@@ -70,7 +80,10 @@ export class ServiceProcess {
       STOP_TIMEOUT: "10s",
       ...more,
     };
-    const made = new ServiceProcess(folder, authority, { http, icap, api }, environment);
+    const made = new ServiceProcess(folder, authority, { http, icap, api }, environment, platform.leaks);
+    platform.watch(`output of the service on ${api}`, () => made.output);
+    platform.watch(`errors of the service on ${api}`, () => made.errors.join("\n"));
+    platform.watch(`metrics of the service on ${api}`, () => made.metrics.join("\n"));
     made.mount({
       "db-username": login.user,
       "db-password": login.password,
@@ -88,6 +101,7 @@ export class ServiceProcess {
     const generation = `..generation-${(this.#generation += 1)}`;
     mkdirSync(join(base, generation));
     for (const [name, value] of Object.entries(files)) {
+      if (name !== "db-username") this.#leaks.add(`mounted secret ${name}`, value);
       writeFileSync(join(base, generation, name), value, { mode: 0o600 });
       if (!readdirSync(base).includes(name)) symlinkSync(join("..data", name), join(base, name));
     }
@@ -128,9 +142,12 @@ export class ServiceProcess {
     return { status: child.exitCode, output: this.#output };
   }
 
-  /** Ends the process if it runs, and removes its files. */
+  /** Ends the process if it runs, and removes its files. What its metrics told at the end is kept. */
   async remove(): Promise<void> {
-    if (this.#child !== undefined) await this.end("SIGKILL");
+    if (this.#child?.exitCode === null && this.#child.signalCode === null) {
+      await this.call("GET", "/metrics").catch(() => undefined);
+      await this.end("SIGKILL");
+    }
     await this.#agent.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -149,7 +166,24 @@ export class ServiceProcess {
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       headers: { ...headers, ...(body === undefined ? {} : { "content-type": "application/json" }) },
     });
-    return { status: answer.statusCode, text: await answer.body.text() };
+    const text = await answer.body.text();
+    if (answer.statusCode >= 400) this.errors.push(JSON.stringify(answer.headers), text);
+    if (path === "/metrics") this.metrics.push(text);
+    return { status: answer.statusCode, text };
+  }
+
+  /** Asks the ICAP port over TLS as the client `haproxy`. */
+  async icap(message: Buffer): Promise<Answer> {
+    const { certificate: ca } = this.#authority;
+    const { certificate: cert, key } = this.#authority.issue("haproxy");
+    const client = new Client(
+      connect({ host: "127.0.0.1", servername: "localhost", port: this.ports.icap, ca, cert, key }),
+    );
+    try {
+      return await client.ask(message);
+    } finally {
+      client.end();
+    }
   }
 
   /** A certificate of the authority that the service trusts. */

@@ -1,11 +1,18 @@
 import assert from "node:assert/strict";
-import { connect } from "node:tls";
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createServer as createTlsServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { type Issued, makeAuthority } from "./certificates.ts";
+import { reqmod } from "../icap-client.ts";
+import { type CollectedSpan, Collector } from "../otlp.ts";
+import { makeAuthority } from "./certificates.ts";
 import { dump } from "./dump.ts";
 import { stopAll } from "./servers.ts";
 import { type Ended, ServiceProcess } from "./service-process.ts";
 import { login, type Platform, startPlatform } from "./platform.ts";
+import { speak } from "./speak.ts";
 
 const visa = "4111111111111111";
 const mastercard = "5555555555554444";
@@ -18,45 +25,6 @@ async function said(service: ServiceProcess, text: string): Promise<void> {
     assert.ok(performance.now() < end, service.output.slice(-2000));
     await sleep(100);
   }
-}
-
-/** What came of a connection over TLS on which one request was sent. */
-interface Spoken {
-  readonly said: "something" | "nothing";
-  readonly text: string;
-  /** A session that another connection may resume. */
-  readonly session: Buffer | undefined;
-}
-
-/** Sends an HTTP request to any port, with a certificate or without. */
-function speak(
-  service: ServiceProcess,
-  port: number,
-  how: { readonly own?: Issued | undefined; readonly path?: string; readonly session?: Buffer } = {},
-): Promise<Spoken> {
-  const { own, path = "/", session: resumed } = how;
-  return new Promise((resolve) => {
-    let text = "";
-    let session: Buffer | undefined;
-    const socket = connect({
-      port,
-      host: "127.0.0.1",
-      servername: "localhost",
-      ca: service.authority.certificate,
-      ...(own === undefined ? {} : { cert: own.certificate, key: own.key }),
-      ...(resumed === undefined ? {} : { session: resumed }),
-    });
-    socket.on("secureConnect", () => {
-      if (resumed !== undefined) assert.ok(socket.isSessionReused(), "the session was resumed");
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n`);
-    });
-    socket.on("session", (ticket) => (session = ticket));
-    socket.on("data", (piece: Buffer) => (text += piece.toString()));
-    socket.on("error", () => undefined);
-    socket.on("close", () => {
-      resolve({ said: text === "" ? "nothing" : "something", text, session });
-    });
-  });
 }
 
 describe("the service as a process", function () {
@@ -208,6 +176,33 @@ describe("the service as a process", function () {
     assert.equal((await speak(service, api, { own: stranger, path: "/health/live" })).said, "nothing");
   });
 
+  it("reaches an application over TLS by the authority that is set, and no application without it", async () => {
+    const authority = makeAuthority();
+    const own = authority.issue("localhost");
+    const application = createTlsServer({ cert: own.certificate, key: own.key }, (request, response) => {
+      request.resume().on("end", () => response.end("served"));
+    });
+    await new Promise<void>((resolve) => application.listen(0, "127.0.0.1", resolve));
+    const APP_ENDPOINT = `https://localhost:${(application.address() as AddressInfo).port}`;
+    try {
+      const trusting = await prepare({ APP_ENDPOINT });
+      const APP_CA_FILE = join(trusting.folder, "application.crt");
+      writeFileSync(APP_CA_FILE, authority.certificate);
+      const knowing = await prepare({ APP_ENDPOINT, APP_CA_FILE });
+      for (const [service, status] of [
+        [trusting, 502],
+        [knowing, 200],
+      ] as const) {
+        assert.equal(await service.start(), "ready");
+        const answer = await service.call("POST", "/pay", { note: "x" }, {}, service.ports.http);
+        assert.equal(answer.status, status, answer.text);
+      }
+    } finally {
+      application.closeAllConnections();
+      application.close();
+    }
+  });
+
   it("shows the database its certificate, a renewed one too", async function () {
     this.timeout(60_000);
     await platform.asRoot(`ALTER USER ${login.user}@'127.0.0.1' REQUIRE X509`);
@@ -258,6 +253,55 @@ describe("the service as a process", function () {
     const metrics = (await service.call("GET", "/metrics")).text;
     assert.match(metrics, /^secret_rotation_total\{tenant_id="acme",secret_key="db-password",result="success"\} 1$/m);
   });
+
+  it("tells a collector of the requests of all three ports by OTLP, and nothing of what was in them", async () => {
+    const collector = await Collector.start();
+    const told: (string | undefined)[] = [];
+    const application = createServer((request, response) => {
+      told.push(request.headers["traceparent"] as string | undefined);
+      request.resume().on("end", () => response.end("{}"));
+    });
+    await new Promise<void>((resolve) => application.listen(0, "127.0.0.1", resolve));
+    const service = await prepare({
+      OTEL_EXPORTER_OTLP_ENDPOINT: collector.endpoint,
+      APP_ENDPOINT: `http://127.0.0.1:${(application.address() as AddressInfo).port}`,
+      EGRESS_DESTINATIONS: "https://gateway.example",
+    });
+    try {
+      assert.equal(await service.start(), "ready");
+      const session = await operator(service, "traced");
+      const stored = await store(service, session);
+      const [traceId, caller] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
+      const headers = { traceparent: `00-${traceId}-${caller}-01`, "x-card": mastercard };
+      const path = `/pay/${mastercard}?pan=${visa}`;
+      const paid = await service.call("POST", path, { card: visa, holder: "Jane Doe" }, headers, service.ports.http);
+      assert.equal(paid.status, 200);
+      const shown = await service.icap(reqmod(JSON.stringify({ card: tokenOf(stored.text) })));
+      assert.match(shown.body.toString(), new RegExp(visa));
+      assert.equal((await service.end("SIGTERM")).status, 0);
+      assert.deepEqual(collector.faults, []);
+      const named = (name: string): CollectedSpan => {
+        const found = collector.spans.find((span) => span.name === name);
+        assert.ok(found !== undefined, `no span ${name} in ${collector.spans.map((span) => span.name).join()}`);
+        return found;
+      };
+      const [forward, tokenize] = [named("forward"), named("tokenize")];
+      assert.deepEqual([forward.traceId, forward.parentId], [traceId, caller]);
+      assert.deepEqual([tokenize.traceId, tokenize.parentId], [traceId, forward.spanId]);
+      assert.deepEqual(told, [`00-${traceId}-${forward.spanId}-01`]);
+      for (const name of ["login", "tokenizeBulk", "reqmod"]) assert.notEqual(named(name).traceId, traceId);
+      for (const span of collector.spans) assert.deepEqual(Object.keys(span.attributes), ["tokenization.outcome"]);
+      const sent = Buffer.concat(collector.sent);
+      platform.leaks.look("spans", sent);
+      for (const secret of [visa, mastercard, "Jane Doe", tokenOf(stored.text), "Some-Password-1", "/pay", "gateway"]) {
+        assert.ok(!sent.includes(secret), `the spans hold ${secret}`);
+      }
+    } finally {
+      application.closeAllConnections();
+      application.close();
+      await collector.stop();
+    }
+  }).timeout(60_000);
 
   it("loses no acknowledged token when it is killed under load", async function () {
     this.timeout(60_000);

@@ -120,11 +120,14 @@ describe("storage", function () {
 
   it("repeats a transaction that lost a deadlock", async () => {
     let tries = 0;
+    let letOn = (): void => undefined;
+    const bothHoldOne = new Promise<void>((resolve) => (letOn = resolve));
     const cross = (one: number, other: number): Promise<void> =>
       database.transaction(async (session) => {
-        tries += 1;
         await session.execute("UPDATE numbers SET word = 'a' WHERE id = ?", [one]);
-        await new Promise((resolve) => setTimeout(resolve, 50));
+        tries += 1;
+        if (tries === 2) letOn();
+        await bothHoldOne;
         await session.execute("UPDATE numbers SET word = 'a' WHERE id = ?", [other]);
       });
     await Promise.all([cross(1, 2), cross(2, 1)]);

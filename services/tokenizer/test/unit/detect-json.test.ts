@@ -17,7 +17,7 @@ function isJson(text: string): boolean {
 }
 
 describe("detection in JSON", () => {
-  it("finds numbers in strings, in numbers, in keys, in arrays and at any depth", () => {
+  it("finds numbers in strings, in numbers, in keys, in arrays and at any depth (defects 4, 5)", () => {
     for (const body of [
       `"${visa}"`,
       visa,
@@ -31,6 +31,9 @@ describe("detection in JSON", () => {
       `{"a":"line\\n${visa}\\tend"}`,
       `{"a":${visa}.0}`,
       `{"a":${visa.slice(0, 1)}.${visa.slice(1)}e15}`,
+      `{"a":${visa.slice(0, 7)}.${visa.slice(7)}e9}`,
+      `{"a":${visa.slice(0, 8)}.${visa.slice(8)}E+08}`,
+      `{"a":"${visa.slice(0, 4)}\\u0020${visa.slice(4, 8)}\\u002d${visa.slice(8)}"}`,
       `\uFEFF {"a":"${visa}"}`,
       `${" ".repeat(5)}{"a" : "4111-1111 1111-1111" }\n`,
     ]) {

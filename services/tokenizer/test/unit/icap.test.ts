@@ -329,6 +329,19 @@ describe("the ICAP port", () => {
     await Promise.all(stopped);
   });
 
+  it("tells clients that keep their connections that these end, and answers what comes before it closes them", async () => {
+    const [idle, asking] = [client(), client()];
+    for (const one of [idle, asking]) assert.equal((await one.ask(reqmod("{}"))).headers.get("connection"), undefined);
+    const stopped = planes.splice(0).map((made) => made.stop(500));
+    const last = await asking.ask(reqmod("{}"));
+    assert.deepEqual([last.status, last.headers.get("connection")], [204, "close"]);
+    assert.ok(await asking.closed());
+    const late = await client().ask(reqmod("{}"));
+    assert.deepEqual([late.status, late.headers.get("connection")], [204, "close"], "a connection made meanwhile");
+    await Promise.all(stopped);
+    assert.ok(await idle.closed());
+  });
+
   it("writes neither card number nor token to its log (defect 54)", async () => {
     const one = client();
     await one.ask(respmod(`{"a":"${visa}"`));

@@ -30,6 +30,13 @@ describe("settings", () => {
     assert.equal(settings.TLS_MODE, "mutual");
   });
 
+  it("leave traces, reveals, reuse and unknown types off until they are set", () => {
+    const settings = readSettings(least);
+    assert.equal(settings.OTEL_EXPORTER_OTLP_ENDPOINT, undefined);
+    assert.deepEqual([settings.REVEAL_ROUTES, settings.EGRESS_DESTINATIONS, settings.ALLOW_RULES], [[], [], []]);
+    assert.deepEqual([settings.TOKEN_REUSE, settings.UNKNOWN_TYPES, settings.CVV_FIELDS], [false, "refuse", "refuse"]);
+  });
+
   it("end idle sessions after 15 minutes and refuse a longer time", () => {
     assert.equal(readSettings(least).SESSION_IDLE_TIMEOUT, 900_000);
     assert.deepEqual(problems({ ...least, SESSION_IDLE_TIMEOUT: "4h" }), ["SESSION_IDLE_TIMEOUT"]);

@@ -154,8 +154,10 @@ describe("metrics", () => {
       required: [],
     });
     secrets.watching(3);
+    metrics.certificate(new Date(1_800_000_000_000));
     const text = await metrics.expose(none);
     for (const name of [
+      "tokenshield_certificate_expiry_timestamp_seconds 1800000000",
       'tokenshield_requests_total{plane="api",operation="login",outcome="refused"} 0',
       'tokenshield_request_duration_seconds_bucket{le="0.001",plane="api",operation="login"} 0',
       'tokenshield_request_duration_seconds_bucket{le="10",plane="icap",operation="reqmod"} 0',

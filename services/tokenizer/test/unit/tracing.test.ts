@@ -7,18 +7,13 @@ import type { Tracing } from "../../src/core/ports.ts";
 import { HttpPlane } from "../../src/http/index.ts";
 import { OpenTelemetry, type TracingOptions } from "../../src/telemetry/tracing.ts";
 import { testPans } from "../corpus.ts";
+import { Collector } from "../otlp.ts";
 import { CountingMeters, Records } from "../records.ts";
 import { flows, MemoryCards } from "./fakes.ts";
 
 const traceId = "0af7651916cd43dd8448eb211c80319c";
 const callerSpan = "b7ad6b7169203331";
 const options: TracingOptions = { endpoint: "http://127.0.0.1:1", ratio: 1, tenant: "acme", version: "1.2.3" };
-
-async function bodyOf(message: IncomingMessage): Promise<Buffer> {
-  const pieces: Buffer[] = [];
-  for await (const piece of message) pieces.push(piece as Buffer);
-  return Buffer.concat(pieces);
-}
 
 const portOf = (server: Server): number => (server.address() as AddressInfo).port;
 const listening = async (server: Server): Promise<Server> => {
@@ -132,27 +127,21 @@ describe("traces", () => {
   });
 
   it("reach a collector by OTLP over HTTP, at the latest when the service stops", async () => {
-    const got: { url: string | undefined; type: string | undefined; body: Buffer }[] = [];
-    const collector = await listening(
-      createServer((message, answer) => {
-        void bodyOf(message).then((body) => {
-          got.push({ url: message.url, type: message.headers["content-type"], body });
-          answer.writeHead(200, { "content-type": "application/x-protobuf" }).end();
-        });
-      }),
-    );
-    const tracing = new OpenTelemetry({ ...options, endpoint: `http://127.0.0.1:${portOf(collector)}/` });
-    await send(tracing, {});
+    const collector = await Collector.start();
+    const tracing = new OpenTelemetry({ ...options, endpoint: `${collector.endpoint}/` });
+    await send(tracing, { traceparent: `00-${traceId}-${callerSpan}-01`, "x-note": "of nobody's business" });
     await tracing.stop();
-    await closed(collector);
-    assert.deepEqual(
-      got.map(({ url, type }) => [url, type]),
-      [["/v1/traces", "application/x-protobuf"]],
-    );
-    const body = got[0]?.body.toString("latin1") ?? "";
-    for (const word of ["tokenshield-tokenizer", "acme", "1.2.3", "forward", "tokenize"]) {
-      assert.ok(body.includes(word), word);
-    }
-    assert.ok(!body.includes(testPans.visa));
+    await collector.stop();
+    assert.deepEqual(collector.faults, []);
+    const [forward, tokenize] = ["forward", "tokenize"].map((name) => collector.spans.find((one) => one.name === name));
+    assert.ok(forward !== undefined && tokenize !== undefined && collector.spans.length === 2);
+    const { "service.name": service, "service.version": version, "tokenization.tenant": tenant } = forward.resource;
+    assert.deepEqual([service, version, tenant], ["tokenshield-tokenizer", "1.2.3", "acme"]);
+    assert.deepEqual([forward.traceId, forward.parentId, forward.kind], [traceId, callerSpan, 2]);
+    assert.deepEqual([tokenize.traceId, tokenize.parentId, tokenize.kind], [traceId, forward.spanId, 3]);
+    assert.deepEqual(forward.attributes, { "tokenization.outcome": "ok" });
+    assert.ok(forward.duration >= tokenize.duration && tokenize.duration > 0n);
+    const sent = Buffer.concat(collector.sent);
+    for (const secret of [testPans.visa, testPans.amex, "nobody", "/pay"]) assert.ok(!sent.includes(secret), secret);
   });
 });

@@ -119,16 +119,15 @@ export class Client {
     return asObject(await this.#connection.json({ method: "PATCH", path, contentType, body: patch }));
   }
 
-  /** Asks for deletion; returns false if there was nothing to delete. */
-  async delete(kind: ObjectKind, namespace: string, name: string, options: JsonMap): Promise<boolean> {
+  /** Asks for deletion. @returns the server's answer, or undefined if there was nothing to delete */
+  async delete(kind: ObjectKind, namespace: string, name: string, options: JsonMap): Promise<Json | undefined> {
     const resource = await this.discovery.get(kind);
     const body = { apiVersion: "v1", kind: "DeleteOptions", ...options };
     try {
-      await this.#connection.json({ method: "DELETE", path: pathOf(resource, namespace, name), body });
-      return true;
+      return await this.#connection.json({ method: "DELETE", path: pathOf(resource, namespace, name), body });
     } catch (error) {
       if (error instanceof ApiError && error.isNotFound) {
-        return false;
+        return undefined;
       }
       throw error;
     }

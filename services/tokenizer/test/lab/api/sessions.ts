@@ -69,6 +69,40 @@ export function sessionTests(lab: Lab): void {
       assert.equal((await lab.api.call("logout")).status, 200);
     });
 
+    it("end after 15 idle minutes, and a day after the login however much they are used (PCI DSS 8.2.8)", async () => {
+      const minute = 60_000;
+      const password = "Some-Password-1";
+      await lab.api.user(lab.admin, "ida");
+      const [idle, busy] = [await lab.api.login("ida", password), await lab.api.login("ida", password)];
+      const status = async (session: string, minutes: number): Promise<number> => {
+        lab.api.clock.offset = minutes * minute;
+        return (await lab.api.call("getCurrentUser", { session })).status;
+      };
+      try {
+        assert.equal(await status(idle, 14), 200);
+        assert.equal(await status(busy, 14), 200);
+        assert.equal(await status(busy, 28), 200, "used in time");
+        assert.equal(await status(idle, 30), 401, "not used for 16 minutes");
+        for (let minutes = 42; minutes < 24 * 60; minutes += 14) assert.equal(await status(busy, minutes), 200);
+        assert.equal(await status(busy, 24 * 60), 401, "its day is over");
+      } finally {
+        lab.api.clock.offset = 0;
+      }
+    });
+
+    it("are five of a user at most: the oldest gives way", async () => {
+      const sessions = [await lab.api.user(lab.admin, "max")];
+      for (let more = 0; more < 5; more++) {
+        // Later than the one before, by the clock that orders them.
+        lab.api.clock.offset += 10;
+        sessions.push(await lab.api.login("max", "Some-Password-1"));
+      }
+      lab.api.clock.offset = 0;
+      const statuses = [];
+      for (const session of sessions) statuses.push((await lab.api.call("getCurrentUser", { session })).status);
+      assert.deepEqual(statuses, [401, 200, 200, 200, 200, 200]);
+    });
+
     it("work by cookie, whose changes need an allowed Origin", async () => {
       const session = await lab.api.login("olga", "Some-Password-1");
       const cookie = { cookie: `other=1; session_id=${session}` };

@@ -1,0 +1,9 @@
+import { type AlertContext, clusterJobs, tenantJobs } from "../../bin/components/monitoring/alerts/alert.js";
+
+/** A platform in which everything that alerts watch is there: one tenant, with a group of three members. */
+export const everything: AlertContext = {
+  tenants: [{ name: "acme", jobs: tenantJobs, members: 3 }],
+  jobs: clusterJobs,
+  leafMinutes: 1440,
+  keyDays: 365,
+};

@@ -1,0 +1,172 @@
+import assert from "node:assert/strict";
+import { type FlowArgs, flowsOf } from "../../../bin/components/network/flows.js";
+import { tenantFlows } from "../../../bin/components/network/tenant-flows.js";
+import { alertmanagerConfig, type Receiver } from "../../../bin/components/monitoring/receivers.js";
+import { scrapedPorts, vaultScrape } from "../../../bin/components/monitoring/monitors.js";
+import { parts } from "../../../bin/components/parts.js";
+import { parseSettings } from "../../../bin/stacks/settings.js";
+import type { RegisteredResource } from "../../graph/graph.ts";
+import { rawSettings } from "../../graph/stack-files.ts";
+import { built } from "../../graph/stacks.ts";
+
+const raw = rawSettings("lab");
+
+const ofKind = (graph: readonly RegisteredResource[], kind: string): RegisteredResource[] =>
+  graph.filter(({ type }) => type.endsWith(`:${kind}`));
+
+/** The lab's graph with other settings of monitoring. */
+async function withMonitoring(monitoring: object, more: object = {}): Promise<readonly RegisteredResource[]> {
+  const { graph } = await built({ ...raw, ...more, monitoring });
+  return graph;
+}
+
+describe("monitoring", () => {
+  it("scrapes each part by the port that the table of flows opens to Prometheus", () => {
+    const settings = parseSettings(raw);
+    const [tenant] = settings.tenants;
+    assert.ok(tenant);
+    const args: FlowArgs = tenantFlows(settings, tenant, parts);
+    const opened = flowsOf(args).flatMap(({ from, to, ports }) =>
+      from.kind === "pods" && from.name === "prometheus" && to.kind === "part"
+        ? [[to.part, ports.map(({ port }) => port)] as const]
+        : [],
+    );
+    assert.deepEqual(Object.fromEntries(opened), {
+      tokenizer: [scrapedPorts.tokenizer],
+      database: [scrapedPorts.database],
+      inbound: [scrapedPorts.inbound],
+      outbound: [scrapedPorts.outbound],
+    });
+  });
+
+  it("gives Prometheus the right to find pods, where something is scraped, and no other", async () => {
+    const { graph } = await built(raw);
+    const roles = ofKind(graph, "Role").filter(({ name }) => name.startsWith("monitoring-"));
+    const namespaces = roles.map(({ inputs }) => (inputs["metadata"] as { namespace: string }).namespace);
+    assert.deepEqual(namespaces.sort(), ["default", "kube-system", "monitoring", "tokenshield-lab-acme"]);
+    for (const { inputs } of roles) {
+      for (const { verbs, resources } of inputs["rules"] as { verbs: string[]; resources: string[] }[]) {
+        assert.deepEqual(verbs, ["get", "list", "watch"]);
+        assert.ok(!resources.includes("secrets") && !resources.includes("configmaps"));
+      }
+    }
+  });
+
+  it("denies everything in its namespace but what its three programs need", async () => {
+    const { graph } = await built(raw);
+    const policies = ofKind(graph, "NetworkPolicy").filter(({ name }) => name.startsWith("monitoring-"));
+    assert.deepEqual(policies.map(({ name }) => name).sort(), [
+      "monitoring-alertmanager",
+      "monitoring-deny",
+      "monitoring-prometheus",
+      "monitoring-prometheus-operator",
+    ]);
+    const alertmanager = policies.find(({ name }) => name === "monitoring-alertmanager");
+    const text = JSON.stringify(alertmanager?.inputs["spec"]);
+    assert.ok(!text.includes("0.0.0.0/0"), "without receivers it calls nobody outside");
+  });
+
+  it("lets Alertmanager out where there are receivers, and gives it their secrets as files by a login of its own", async () => {
+    const receivers = [{ name: "team", kind: "slack", severities: ["warning"], file: "slack-address" }];
+    const graph = await withMonitoring({ mode: "managed", receivers, receiverCidrs: ["203.0.113.0/24"] });
+    const policy = ofKind(graph, "NetworkPolicy").find(({ name }) => name === "monitoring-alertmanager");
+    assert.ok(JSON.stringify(policy?.inputs["spec"]).includes("203.0.113.0/24"));
+    const [login] = ofKind(graph, "AuthBackendRole").filter(({ name }) => name === "monitoring-receivers");
+    assert.deepEqual(login?.inputs["boundServiceAccountNames"], ["tokenshield-alertmanager"]);
+    const [alertmanager] = ofKind(graph, "Alertmanager");
+    assert.ok(JSON.stringify(alertmanager?.inputs["spec"]).includes('"mountPath":"/mnt/secrets"'));
+  });
+
+  it("makes monitors and alerts alone where Prometheus is somebody else's, with the labels that it selects by", async () => {
+    const graph = await withMonitoring({ mode: "existing", labels: { release: "prometheus" } });
+    for (const kind of ["Prometheus", "Alertmanager", "ServiceMonitor", "ScrapeConfig"]) {
+      assert.deepEqual(ofKind(graph, kind), [], kind);
+    }
+    const made = [...ofKind(graph, "PodMonitor"), ...ofKind(graph, "PrometheusRule")];
+    assert.equal(made.length, 5);
+    for (const { inputs } of made) {
+      assert.equal((inputs["metadata"] as { labels: Record<string, string> }).labels["release"], "prometheus");
+    }
+  });
+
+  it("makes nothing where the settings want none, and no monitor of a tenant that doesn't ask for it", async () => {
+    const none = await withMonitoring({ mode: "none" });
+    assert.deepEqual(
+      none.filter(({ type }) => type.includes("monitoring")),
+      [],
+    );
+    const tenants = (raw["tenants"] as { spec: object }[]).map((one) => ({
+      ...one,
+      spec: { ...one.spec, monitoring: {} },
+    }));
+    const silent = await withMonitoring({ mode: "existing" }, { tenants });
+    assert.deepEqual(ofKind(silent, "PodMonitor"), []);
+  });
+
+  it("is refused without its images, and without an operator", () => {
+    const { references } = parseSettings(raw).registry;
+    const others = Object.fromEntries(Object.entries(references).filter(([name]) => name !== "alertmanager"));
+    const registry = { ...(raw["registry"] as object), references: others };
+    assert.throws(() => parseSettings({ ...raw, registry }), /registry\.references\.alertmanager/);
+    const addons = { ...(raw["addons"] as object), prometheusOperator: { mode: "none" } };
+    assert.throws(() => parseSettings({ ...raw, addons }), /monitoring\.mode/);
+    const receivers = [{ name: "team", kind: "slack", severities: ["warning"], file: "slack-address" }];
+    assert.throws(
+      () => parseSettings({ ...raw, monitoring: { mode: "existing", receivers } }),
+      /monitoring\.receivers/,
+    );
+  });
+
+  it("tells other teams its addresses, empty ones where it isn't this stack's", async () => {
+    const { value } = await built(raw);
+    assert.equal(value.outputs.prometheusUrl, "http://prometheus-operated.monitoring.svc:9090");
+    assert.equal(value.outputs.alertmanagerUrl, "http://alertmanager-operated.monitoring.svc:9093");
+    const existing = await built({ ...raw, monitoring: { mode: "existing" } });
+    assert.equal(existing.value.outputs.prometheusUrl, "");
+  });
+});
+
+describe("Alertmanager's configuration", () => {
+  interface Route {
+    readonly matchers: string[];
+    readonly receiver: string;
+    readonly routes: { readonly receiver: string }[];
+  }
+  const receivers: readonly Receiver[] = [
+    { name: "on-call", kind: "pagerduty", severities: ["critical"], file: "pagerduty-key" },
+    { name: "team", kind: "webhook", severities: ["critical", "warning"], file: "team-address" },
+  ];
+  const config = JSON.parse(alertmanagerConfig(receivers)) as {
+    readonly route: { readonly routes: Route[] };
+    readonly receivers: object[];
+  };
+
+  it("has a route a severity, which leads to those who hear of it", () => {
+    const told = config.route.routes.map(({ matchers, routes }) => [
+      matchers[0],
+      routes.map(({ receiver }) => receiver),
+    ]);
+    assert.deepEqual(told, [
+      ['severity="critical"', ["on-call", "team"]],
+      ['severity="warning"', ["team"]],
+      ['severity="info"', []],
+    ]);
+  });
+
+  it("names the files of the receivers' secrets", () => {
+    assert.deepEqual(config.receivers, [
+      { name: "nobody" },
+      { name: "on-call", pagerduty_configs: [{ routing_key_file: "/mnt/secrets/pagerduty-key", send_resolved: true }] },
+      { name: "team", webhook_configs: [{ url_file: "/mnt/secrets/team-address", send_resolved: true }] },
+    ]);
+  });
+});
+
+describe("the scrape of Vault", () => {
+  it("names Vault's port, 443 where its address has none", () => {
+    const targets = (address: string): unknown =>
+      (vaultScrape(address, undefined) as { staticConfigs: { targets: string[] }[] }).staticConfigs[0]?.targets;
+    assert.deepEqual(targets("https://vault.example.com:8200"), ["vault.example.com:8200"]);
+    assert.deepEqual(targets("https://vault.example.com"), ["vault.example.com:443"]);
+  });
+});
