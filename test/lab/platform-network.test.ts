@@ -16,7 +16,12 @@ const settings = parseSettings(rawSettings("lab"));
 const [tenant] = settings.tenants;
 assert.ok(tenant !== undefined);
 const tenantParts = partsOf(settings, tenant);
-const table: Table = { namespace, roleLabel, flows: flowsOf(tenantFlows(settings, tenant, tenantParts)) };
+const table: Table = {
+  namespace,
+  roleLabel,
+  guarded: settings.monitoring.namespace,
+  flows: flowsOf(tenantFlows(settings, tenant, tenantParts)),
+};
 
 /** Ports that anything of the platform listens on, and one that nothing does. */
 const allPorts = [...new Set([...Object.values(ports), 53, 443, 6443, 8000, 8200, 10250, 22222])];

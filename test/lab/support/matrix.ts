@@ -18,6 +18,8 @@ export interface Actor {
 export interface Table {
   readonly namespace: string;
   readonly roleLabel: string;
+  /** A namespace with policies of its own: its pods call the tenant's only where the table names them, not their addresses. */
+  readonly guarded: string;
   readonly flows: readonly Flow[];
 }
 
@@ -26,7 +28,7 @@ export interface Table {
  * tenant's namespace may do only what the table says of its part.
  */
 export function allowed(table: Table, from: Actor, to: Actor, { port, protocol }: Omit<Target, "address">): boolean {
-  const { namespace, flows } = table;
+  const { namespace, guarded, flows } = table;
   const named = flows.filter(
     (flow) =>
       flow.ports.some((one) => one.port === port && one.protocol === protocol) &&
@@ -34,7 +36,9 @@ export function allowed(table: Table, from: Actor, to: Actor, { port, protocol }
       isEnd(table, flow.to, to),
   );
   const mayCall = from.namespace !== namespace || named.some((flow) => flow.from.kind === "part");
-  const mayBeCalled = to.namespace !== namespace || named.some((flow) => flow.to.kind === "part");
+  const mayBeCalled =
+    to.namespace !== namespace ||
+    named.some((flow) => flow.to.kind === "part" && (from.namespace !== guarded || flow.from.kind === "pods"));
   return mayCall && mayBeCalled;
 }
 
