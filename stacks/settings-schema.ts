@@ -300,8 +300,16 @@ const gateway = z
     authorities: pemCertificates()
       .optional()
       .describe("Authorities that sign its certificate, PEM. Default: public ones."),
+    caFile: z
+      .string()
+      .min(1)
+      .optional()
+      .describe("The same as a file, on the machine that deploys, in the place of `authorities`."),
   })
-  .superRefine(({ cidrs, namespace }, context) => {
+  .superRefine(({ cidrs, namespace, authorities, caFile }, context) => {
+    if (caFile !== undefined && authorities === undefined) {
+      context.addIssue({ code: "custom", path: ["caFile"], message: "a file that was read into authorities" });
+    }
     if (namespace !== undefined && cidrs.length > 0) {
       context.addIssue({ code: "custom", path: ["cidrs"], message: "nothing, as the gateway is inside the cluster" });
     }

@@ -169,7 +169,7 @@ export function readSettings(): Settings {
       return [name, name === "environment" ? text : parsed(text)];
     }),
   );
-  return parseSettings(withReferences(raw, (path) => readFileSync(resolve(pulumi.getRootDirectory(), path), "utf8")));
+  return parseSettings(withFiles(raw, (path) => readFileSync(resolve(pulumi.getRootDirectory(), path), "utf8")));
 }
 
 /** Objects and lists arrive as JSON. A text that is none stays a text, which the schema then refuses at its path. */
@@ -181,6 +181,44 @@ function parsed(text: string): unknown {
   }
 }
 
+/** Reads a file whose path begins at the project's root. */
+type Read = (path: string) => string;
+
+/**
+ * Takes in what the files hold that raw settings name in the place of a value.
+ * @throws SettingsError where one can't be read, or stands beside the value itself
+ */
+export function withFiles(raw: unknown, read: Read): unknown {
+  return withAuthorities(withReferences(raw, read), read);
+}
+
+/** Takes in the authorities that the gateways' `caFile` name. */
+function withAuthorities(raw: unknown, read: Read): unknown {
+  const tenants = valueAt(raw, ["tenants"]);
+  if (!Array.isArray(tenants)) return raw;
+  const all = tenants.map((tenant: unknown, index) => {
+    const gateways = valueAt(tenant, ["gateways"]);
+    if (!Array.isArray(gateways)) return tenant;
+    const path = (at: number): string => settingsPath(["tenants", index, "gateways", at, "caFile"]);
+    return { ...asRecord(tenant), gateways: gateways.map((gateway, at) => withAuthority(gateway, path(at), read)) };
+  });
+  return { ...asRecord(raw), tenants: all };
+}
+
+function withAuthority(gateway: unknown, path: string, read: Read): unknown {
+  const file = valueAt(gateway, ["caFile"]);
+  if (typeof file !== "string") return gateway;
+  if (valueAt(gateway, ["authorities"]) !== undefined) {
+    throw new SettingsError([{ path, expected: "nothing, as there are authorities", given: shown(file) }]);
+  }
+  try {
+    return { ...asRecord(gateway), authorities: read(file) };
+  } catch (error) {
+    const given = `${shown(file)} (${error instanceof Error ? error.message : "no file"})`;
+    throw new SettingsError([{ path, expected: "a file with certificates that can be read", given }]);
+  }
+}
+
 /**
  * Takes in the image references that `registry.referencesFile` names.
  * @param raw raw settings
@@ -188,7 +226,7 @@ function parsed(text: string): unknown {
  * @returns raw settings with those references; the settings' own come first
  * @throws SettingsError where the file can't be read or is no JSON object
  */
-export function withReferences(raw: unknown, read: (path: string) => string): unknown {
+export function withReferences(raw: unknown, read: Read): unknown {
   const file = valueAt(raw, ["registry", "referencesFile"]);
   if (typeof file !== "string") return raw;
   let listed: unknown;

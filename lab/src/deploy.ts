@@ -4,7 +4,8 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { parse, stringify } from "yaml";
 import { become } from "./become.ts";
-import { attempt } from "./command.ts";
+import { attempt, run } from "./command.ts";
+import { demo, demoTenant, endDemo, journeyText } from "./demo/demo.ts";
 import { LabError } from "./errors.ts";
 import { writeFile } from "./files.ts";
 import { exclusively } from "./host/ownership.ts";
@@ -66,6 +67,14 @@ function ofLab(at: Layout, words: readonly string[]): Surroundings {
   };
 }
 
+async function onlyDemo(at: Layout, words: readonly string[], progress: Progress): Promise<number> {
+  if (words.length > 0) throw new LabError("USAGE", `demo takes no arguments, and was given: ${words.join(" ")}`);
+  await exclusively(at, "up", () => up(at, progress, "everything"));
+  const why = await showDemo(at, progress);
+  if (why !== undefined) throw new LabError("DEMO_FAILED", `There is no demo: ${why}. First: npm run up`);
+  return 0;
+}
+
 /**
  * Runs a command of the deployment engine. For the stack that targets the embedded cluster this is brought up first,
  * and the engine is told where the stack's state and credentials lie.
@@ -73,7 +82,8 @@ function ofLab(at: Layout, words: readonly string[]): Surroundings {
 async function main([command = "--help", ...words]: readonly string[]): Promise<number> {
   const at = layout();
   const progress = new Progress();
-  const engine = [process.execPath, smallYoungGeneration, join(at.project, "engine/src/main.ts"), command];
+  if (command === "demo") return onlyDemo(at, words, progress);
+  const engine = engineOf(at, command);
   const informs = command === "--help" || words.includes("--help");
   const stackCommand = command === "stack" ? words.slice(0, 1) : [];
   const rest = words.slice(stackCommand.length);
@@ -89,7 +99,33 @@ async function main([command = "--help", ...words]: readonly string[]): Promise<
   const helm = command === "stack" ? {} : { HELM_BIN: await labProgram(at, "helm") };
   // An update of the embedded cluster needs no question: it is there for it, and `destroy` takes it back.
   const agreed = command === "up" ? ["--yes"] : [];
-  return become([...engine, ...stackCommand, ...lab.words, ...agreed], { ...lab.environment, ...helm });
+  if (command === "destroy") await endDemo(at);
+  const status = await become([...engine, ...stackCommand, ...lab.words, ...agreed], { ...lab.environment, ...helm });
+  if (command !== "up" || status !== 0) return status;
+  const shown = await showDemo(at, progress);
+  if (shown !== undefined) progress.say(`No demo: ${shown}`);
+  return 0;
+}
+
+/** The engine with a command. */
+const engineOf = (at: Layout, command: string): readonly string[] => [
+  process.execPath,
+  smallYoungGeneration,
+  join(at.project, "engine/src/main.ts"),
+  command,
+];
+
+/**
+ * Sends a test card through the lab's platform and prints what each hop saw.
+ * @returns why there can be no demo; undefined once there was one
+ */
+async function showDemo(at: Layout, progress: Progress): Promise<string | undefined> {
+  const { words, environment } = ofLab(at, ["output", "--json"]);
+  const env = { ...process.env, ...environment };
+  const outputs = demoTenant(JSON.parse(await run([...engineOf(at, "stack"), ...words], { cwd: at.project, env })));
+  if (outputs === undefined) return "the lab's stack has no tenant acme with both proxies";
+  process.stdout.write(journeyText(await demo(at, outputs, progress), outputs.ingressUrl));
+  return undefined;
 }
 
 try {

@@ -28,7 +28,7 @@ export async function down(at: Layout, progress: Progress): Promise<void> {
  */
 export async function cleanUp(at: Layout): Promise<void> {
   const order = [...parts].reverse();
-  const early = order.filter(({ name }) => name === "kubelet" || name.startsWith("kube-") || name === "vault");
+  const early = order.filter(({ name }) => name !== "etcd" && name !== "containerd");
   const kubelet = early.filter(({ name }) => name === "kubelet");
   await Promise.all(kubelet.map(({ name }) => stop(at, name, 2_000)));
   await endProcesses("kubepods", podPatience);

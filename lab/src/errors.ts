@@ -24,5 +24,6 @@ export type LabErrorCode =
   | "BUILD_FAILED"
   | "COMMAND_FAILED"
   | "PART_FAILED"
+  | "DEMO_FAILED"
   | "NOT_RUNNING"
   | "USAGE";

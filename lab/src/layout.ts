@@ -40,12 +40,18 @@ export const paths = {
   kubeconfig: (at: Layout, user: string) => join(at.state, "kubeconfig", user),
   log: (at: Layout, part: string) => join(at.state, "logs", `${part}.log`),
   data: (at: Layout, part: string) => join(at.state, "data", part),
+  /** Written by the enforcement of network policies once it has told the kernel of them. */
+  enforced: (at: Layout) => join(at.run, "network-policies.json"),
+  /** Which pod has which address, as the container runtime made it. */
+  attachments: (at: Layout) => join(at.run, "pods"),
   containerdSocket: (at: Layout) => join(at.run, "containerd", "containerd.sock"),
   kubeletRoot: (at: Layout) => join(at.state, "kubelet"),
   /** The administrator's kubeconfig, for people and programs of the clone. */
   cloneKubeconfig: (at: Layout) => join(at.clone, "kubeconfig"),
   /** The certificate authority that signed Vault's and the API server's certificates. */
   cloneCa: (at: Layout) => join(at.clone, "ca.crt"),
+  /** The authority of the demo's payment gateway. */
+  clonePaymentsCa: (at: Layout) => join(at.clone, "payments-ca.crt"),
   /** A home folder whose `.vault-token` holds the root token, so that no command line or environment does. */
   vaultHome: (at: Layout) => join(at.state, "vault", "home"),
   vaultKeys: (at: Layout) => join(at.state, "vault", "keys.json"),

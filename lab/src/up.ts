@@ -9,9 +9,9 @@ import { prune } from "./build/prune.ts";
 import { makeCertificates } from "./cluster/certificates.ts";
 import { importImages, settleImages } from "./cluster/images.ts";
 import { writeKubeconfigs } from "./cluster/kubeconfigs.ts";
+import { applyObjects, kubectl } from "./cluster/apply.ts";
 import { clusterObjects } from "./cluster/objects.ts";
 import { configureVault, openVault } from "./cluster/vault.ts";
-import { run } from "./command.ts";
 import { cleanUp } from "./down.ts";
 import { LabError } from "./errors.ts";
 import { makeCgroups, processesBelow } from "./host/cgroups.ts";
@@ -30,13 +30,14 @@ import {
   controllerManager,
   etcd,
   kubelet,
+  networkPolicies,
   parts,
   proxy,
   scheduler,
   vault,
 } from "./parts/index.ts";
 import { hostNameServers } from "./parts/kubernetes.ts";
-import { ensure, type Ingredients, type Part, ready } from "./parts/part.ts";
+import { ensure, type Ingredients, type Part, program, ready } from "./parts/part.ts";
 import { type Progress, seconds } from "./progress.ts";
 import { waitUntilClear } from "./wait.ts";
 
@@ -163,19 +164,15 @@ async function startRest(
     if (image === undefined) throw new Error(`no image ${name}`);
     return image.reference;
   };
-  await progress.step("cluster objects", () => apply(from, clusterObjects(at, reference, hostNameServers())));
+  await progress.step("cluster objects", () =>
+    applyObjects(kubectl(at, program(from, "kube")), clusterObjects(at, reference, hostNameServers())),
+  );
+  await progress.step(titleOf([networkPolicies]), () => startAndWait(networkPolicies));
   await progress.step("vault's audit device and logins", () => configureVault(at));
   await progress.step("node and cluster DNS", () => waitForCluster(from));
 }
 
 const titleOf = (starting: readonly Part[]): string => `starting ${starting.map(({ name }) => name).join(", ")}`;
-
-async function apply(from: Ingredients, objects: readonly unknown[]): Promise<void> {
-  const list = { apiVersion: "v1", kind: "List", items: objects };
-  const kubectl = [from.programs.get("kube") ?? "", "kubectl", `--kubeconfig=${paths.kubeconfig(from.at, "admin")}`];
-  const words = ["apply", "--server-side", "--force-conflicts", "--field-manager=tokenshield-lab", "-f", "-"];
-  await run([...kubectl, ...words], { input: JSON.stringify(list) });
-}
 
 interface NodeStatus {
   readonly status?: {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { runCli } from "@tokenshield/engine";
 import { stringify } from "yaml";
-import { committedConfig, labImages, reversed, stackNames } from "../graph/stack-files.ts";
+import { committedConfig, labAuthority, labImages, reversed, stackNames } from "../graph/stack-files.ts";
 
 const root = resolve(import.meta.dirname, "../..");
 
@@ -41,6 +41,7 @@ describe("the program under the embedded engine, with the plan provider", () => 
     mkdirSync(join(folder, "state"));
     writeFileSync(join(folder, "images.json"), JSON.stringify(labImages));
     writeFileSync(join(folder, "ca.crt"), "");
+    writeFileSync(join(folder, "payments-ca.crt"), labAuthority);
     writeFileSync(join(folder, "rds-eu-central-1.pem"), "-----BEGIN CERTIFICATE-----\n");
   });
 

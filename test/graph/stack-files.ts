@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parse } from "yaml";
-import { withReferences } from "../../bin/stacks/settings.js";
+import { withFiles } from "../../bin/stacks/settings.js";
 
 const root = join(import.meta.dirname, "../..");
 
@@ -18,18 +18,22 @@ export const labImages = Object.fromEntries(
   ),
 );
 
+/** What a lab that is up writes of the authority that signs the gateway's certificate, in form. */
+export const labAuthority = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+
 /** The configuration of a stack's file, by key with the project's prefix. */
 export function committedConfig(stack: StackName): Record<string, unknown> {
   const text = readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8");
   return (parse(text) as { config: Record<string, unknown> }).config;
 }
 
-/** The raw settings of a stack's file, by key without the project's prefix, and with the lab's images. */
+/** The raw settings of a stack's file, by key without the project's prefix, and with what a lab writes. */
 export function rawSettings(stack: StackName): Record<string, unknown> {
   const raw = Object.entries(committedConfig(stack)).map(
     ([key, value]) => [key.replace(/^tokenshield:/, ""), value] as const,
   );
-  return withReferences(Object.fromEntries(raw), () => JSON.stringify(labImages)) as Record<string, unknown>;
+  const read = (path: string): string => (path.endsWith(".json") ? JSON.stringify(labImages) : labAuthority);
+  return withFiles(Object.fromEntries(raw), read) as Record<string, unknown>;
 }
 
 /** One declared key of `Pulumi.yaml`. */

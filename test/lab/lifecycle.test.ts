@@ -12,6 +12,7 @@ const parts = [
   "kube-scheduler",
   "kubelet",
   "kube-proxy",
+  "network-policies",
 ];
 const ownerFile = "/run/tokenshield-lab/owner.json";
 

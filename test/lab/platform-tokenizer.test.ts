@@ -11,11 +11,11 @@ const service = "tokenshield-tokenizer";
 const pan = "4111111111111111";
 const gateway = "https://gateway.payments.svc.cluster.local/pay";
 
-/** The merchant's application: answers with what it was sent, so that a test sees what reached it. */
+/** A merchant's application that answers with what it was sent, so that a test sees what reached it. */
 const merchant = {
   apiVersion: "v1",
   kind: "Pod",
-  metadata: { name: "merchant", namespace: "merchant", labels: { app: "merchant" } },
+  metadata: { name: "echo", namespace: "merchant", labels: { app: "merchant" } },
   spec: {
     terminationGracePeriodSeconds: 0,
     securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: "RuntimeDefault" } },
@@ -39,13 +39,6 @@ const merchant = {
       },
     ],
   },
-};
-
-const merchantService = {
-  apiVersion: "v1",
-  kind: "Service",
-  metadata: { name: "merchant", namespace: "merchant" },
-  spec: { selector: { app: "merchant" }, ports: [{ port: 8000 }] },
 };
 
 /** A certificate of the tenant's authority, as the agent beside a part gets it. */
@@ -102,11 +95,20 @@ describe("the tokenizer on the lab", function () {
   before(async function () {
     this.timeout(1_800_000);
     await succeed("up", "--yes");
-    await attemptLab(["kubectl", "create", "namespace", "merchant"]);
+    // The demo's merchant makes room for this one behind their common Service.
+    await kubectl("scale", "deployment/merchant", "-n", "merchant", "--replicas=0");
+    const gone = ["get", "pods", "-n", "merchant", "-l", "app=merchant", "-o", "name"];
+    assert.equal(
+      await eventually(
+        () => kubectl(...gone),
+        (names) => names === "",
+      ),
+      "",
+    );
     const [main] = merchant.spec.containers;
     if (main !== undefined) main.image = image("tokenizer");
-    await apply(merchant, merchantService);
-    await kubectl("wait", "pod/merchant", "-n", "merchant", "--for=condition=Ready", "--timeout=60s");
+    await apply(merchant);
+    await kubectl("wait", "pod/echo", "-n", "merchant", "--for=condition=Ready", "--timeout=60s");
     address = await kubectl("get", "service", service, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}");
     const [inbound, outbound, dashboard] = await Promise.all(["inbound", "outbound", "dashboard"].map(identityOf));
     assert.ok(inbound !== undefined && outbound !== undefined && dashboard !== undefined);
@@ -116,7 +118,8 @@ describe("the tokenizer on the lab", function () {
   after(async function () {
     this.timeout(300_000);
     for (const agent of agents) await agent.destroy();
-    await attemptLab(["kubectl", "delete", "namespace", "merchant", "--ignore-not-found", "--wait=false"]);
+    await attemptLab(["kubectl", "delete", "pod/echo", "-n", "merchant", "--ignore-not-found"]);
+    await attemptLab(["kubectl", "scale", "deployment/merchant", "-n", "merchant", "--replicas=1"]);
   });
 
   it("puts a token in the place of a card number, and the number back on its way to the gateway", async () => {

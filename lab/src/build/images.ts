@@ -25,10 +25,13 @@ interface Source {
   readonly recipe: Recipe;
 }
 
-/** @returns every `images/<name>/Dockerfile` and `lab/images/<name>/Dockerfile`, sorted by name */
+/** Folders with a folder for each image. */
+const imageFolders = ["images", "lab/images", "examples"] as const;
+
+/** @returns every image that one of these folders has a Dockerfile of, sorted by name */
 export function imageSources(project: string): readonly Source[] {
   const sources: Source[] = [];
-  for (const root of [join(project, "images"), join(project, "lab/images")]) {
+  for (const root of imageFolders.map((folder) => join(project, folder))) {
     if (!existsSync(root)) continue;
     for (const name of readdirSync(root)) {
       const dockerfile = join(root, name, "Dockerfile");

@@ -10,6 +10,7 @@ const hostPrograms: readonly (readonly [program: string, debianPackage: string])
   ["buildah", "buildah"],
   ["mmdebstrap", "mmdebstrap"],
   ["iptables", "iptables"],
+  ["ipset", "ipset"],
   ["ip", "iproute2"],
   ["conntrack", "conntrack"],
   ["mount", "mount"],

@@ -17,9 +17,10 @@ interface Wanted {
   readonly hosts?: readonly string[];
 }
 
-type Authority = "ca" | "etcd-ca" | "front-proxy-ca";
+/** `payments-ca` stands for whoever signs the certificate of a payment gateway: nobody of the platform. */
+type Authority = "ca" | "etcd-ca" | "front-proxy-ca" | "payments-ca";
 
-const authorities: readonly Authority[] = ["ca", "etcd-ca", "front-proxy-ca"];
+const authorities: readonly Authority[] = ["ca", "etcd-ca", "front-proxy-ca", "payments-ca"];
 const kubernetesHosts = [
   "kubernetes",
   "kubernetes.default",
@@ -65,6 +66,14 @@ const wanted: readonly Wanted[] = [
   { name: "controller-manager", authority: "ca", subject: "CN=system:kube-controller-manager", usages: ["client"] },
   { name: "scheduler", authority: "ca", subject: "CN=system:kube-scheduler", usages: ["client"] },
   { name: "proxy", authority: "ca", subject: "CN=system:kube-proxy", usages: ["client"] },
+  { name: "network-policies", authority: "ca", subject: "CN=lab-network-policies", usages: ["client"] },
+  {
+    name: "gateway",
+    authority: "payments-ca",
+    subject: "CN=gateway",
+    usages: ["server"],
+    hosts: [`gateway.payments.svc.${network.domain}`],
+  },
 ];
 
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;

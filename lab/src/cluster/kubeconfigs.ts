@@ -23,11 +23,12 @@ function render(at: Layout, user: string): string {
   });
 }
 
-/** Writes the kubeconfig of every component, and the administrator's where people of this clone find it. */
+/** Writes the kubeconfig of every component, and the administrator's and authorities where people of this clone find them. */
 export function writeKubeconfigs(at: Layout): void {
   for (const user of ["node", "controller-manager", "scheduler", "proxy", "admin"]) {
     writeFile(paths.kubeconfig(at, user), render(at, user), 0o600);
   }
   writeFile(paths.cloneKubeconfig(at), render(at, "admin"), 0o600);
   writeFile(paths.cloneCa(at), readFileSync(paths.pki(at, "ca.crt"), "utf8"));
+  writeFile(paths.clonePaymentsCa(at), readFileSync(paths.pki(at, "payments-ca.crt"), "utf8"));
 }

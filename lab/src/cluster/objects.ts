@@ -57,6 +57,26 @@ const kubeletClient: KubernetesObject = {
   subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "kube-apiserver-kubelet-client" }],
 };
 
+/** What the enforcement of network policies reads. */
+const policyReader: readonly KubernetesObject[] = [
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRole",
+    metadata: { name: "lab:network-policies", labels },
+    rules: [
+      { apiGroups: [""], resources: ["pods", "namespaces"], verbs: ["list", "watch"] },
+      { apiGroups: ["networking.k8s.io"], resources: ["networkpolicies"], verbs: ["list", "watch"] },
+    ],
+  },
+  {
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    kind: "ClusterRoleBinding",
+    metadata: { name: "lab:network-policies", labels },
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "lab:network-policies" },
+    subjects: [{ apiGroup: "rbac.authorization.k8s.io", kind: "User", name: "lab-network-policies" }],
+  },
+];
+
 /** @param forward name servers for names outside the cluster; without any, such names are answered as unknown */
 function corefile(forward: readonly string[]): string {
   const zones = `${network.domain} in-addr.arpa ip6.arpa`;
@@ -274,6 +294,7 @@ export function clusterObjects(
 ): readonly KubernetesObject[] {
   return [
     kubeletClient,
+    ...policyReader,
     ...dns(image("coredns"), forward),
     ...storage(at, image("local-path-provisioner"), image("busybox")),
     ...vaultService(),

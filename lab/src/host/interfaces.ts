@@ -5,11 +5,14 @@ import { LabError } from "../errors.ts";
 import { writeFile } from "../files.ts";
 import { runFolder } from "../layout.ts";
 import { network } from "../network.ts";
+import { removeSets } from "../policies/enforcer.ts";
+import { chains, closedScript } from "../policies/scripts.ts";
 
 /** Kernel settings that the cluster needs, and those that the kubelet sets by itself. All are put back by `down`. */
 const settings: Readonly<Record<string, string | undefined>> = {
   "net/ipv4/ip_forward": "1",
   "net/bridge/bridge-nf-call-iptables": "1",
+  "net/bridge/bridge-nf-call-ip6tables": "1",
   "vm/overcommit_memory": undefined,
   "vm/panic_on_oom": undefined,
   "kernel/panic": undefined,
@@ -54,6 +57,7 @@ export async function makeBridge(): Promise<void> {
   await run(["ip", "link", "set", bridge, "up"]);
   applySettings();
   await addRules();
+  await addPolicyChains();
 }
 
 const chain = "TOKENSHIELD-LAB";
@@ -64,6 +68,18 @@ const rules: readonly (readonly [table: string, hook: string, rule: readonly str
   ["filter", "FORWARD", ["-i", network.bridge, "-j", "ACCEPT"]],
   ["filter", "FORWARD", ["-o", network.bridge, "-j", "ACCEPT"]],
 ];
+
+/**
+ * Where packets of pods go through the chains of the network policies: first of all, so that no other rule lets them pass.
+ * What the node itself sends, the kubelet's probes among it, does not.
+ */
+const policyHooks: readonly (readonly [hook: string, match: readonly string[]])[] = [
+  ["FORWARD", []],
+  ["INPUT", ["-i", network.bridge]],
+];
+
+/** Pods have no IPv6 address but the link's own, which policies of addresses don't know: it carries nothing. */
+const hooksOfIpv6 = ["FORWARD", "INPUT"] as const;
 
 const iptables = (table: string, ...words: readonly string[]): readonly string[] => [
   "iptables",
@@ -87,8 +103,28 @@ async function addRules(): Promise<void> {
   }
 }
 
-/** Whether a chain is the lab's own or one that kube-proxy and the kubelet make. */
-const ours = (name: string): boolean => name === chain || name.startsWith("KUBE-");
+/** Until the policies are known, nothing of a pod's passes; where they are in force already, they stay. */
+async function addPolicyChains(): Promise<void> {
+  if ((await attempt(iptables("filter", "-S", chains.entry))).status !== 0) {
+    await run(["iptables-restore", "-w", "10", "--noflush"], { input: closedScript(network.pods) });
+  }
+  for (const [hook, match] of policyHooks) {
+    const jump = [...match, "-m", "comment", "--comment", "tokenshield lab", "-j", chains.entry];
+    if ((await attempt(iptables("filter", "-C", hook, ...jump))).status !== 0)
+      await run(iptables("filter", "-I", hook, "1", ...jump));
+  }
+  if (!existsSync(settingPath("net/ipv6"))) return;
+  const [, ...words] = iptables("filter");
+  if ((await attempt(["ip6tables", ...words, "-N", chains.entry])).status === 0)
+    await run(["ip6tables", ...words, "-A", chains.entry, "-i", network.bridge, "-j", "DROP"]);
+  for (const hook of hooksOfIpv6) {
+    if ((await attempt(["ip6tables", ...words, "-C", hook, "-j", chains.entry])).status !== 0)
+      await run(["ip6tables", ...words, "-I", hook, "1", "-j", chains.entry]);
+  }
+}
+
+/** Whether a chain is one of the lab's own or one that kube-proxy and the kubelet make. */
+const ours = (name: string): boolean => name.startsWith(chain) || name.startsWith("KUBE-");
 
 /** @returns true where chains of a kube-proxy are in the machine's tables */
 export async function hasKubeRules(): Promise<boolean> {
@@ -154,6 +190,7 @@ function removeResults(): void {
 export async function removeNetwork(): Promise<void> {
   await removeLinks();
   await removeRules();
+  await removeSets(() => true);
   await attempt(["conntrack", "-D", "-s", network.pods]);
   restoreSettings();
 }

@@ -2,6 +2,7 @@ import { etcd } from "./etcd.ts";
 import { apiserver, controllerManager, proxy, scheduler } from "./kubernetes.ts";
 import { containerd, kubelet } from "./node.ts";
 import type { Part } from "./part.ts";
+import { networkPolicies } from "./policies.ts";
 import { vault } from "./vault.ts";
 
 /** Every part, in the order of starting; `down` ends them in the reverse order. */
@@ -14,6 +15,7 @@ export const parts: readonly Part[] = [
   scheduler,
   kubelet,
   proxy,
+  networkPolicies,
 ];
 
-export { apiserver, containerd, controllerManager, etcd, kubelet, proxy, scheduler, vault };
+export { apiserver, containerd, controllerManager, etcd, kubelet, networkPolicies, proxy, scheduler, vault };

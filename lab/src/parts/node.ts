@@ -1,3 +1,5 @@
+import { mkdirSync, rmSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { stringify } from "yaml";
 import { attempt } from "../command.ts";
 import { writeFile } from "../files.ts";
@@ -13,7 +15,7 @@ import { hostNameServers } from "./kubernetes.ts";
 export const pauseReference = "lab.tokenshield.internal/pause:current";
 
 /** containerd's configuration is version 2, which the releases of Debian 12 and 13 both read. */
-function containerdConfiguration({ at, runtime }: Ingredients): string {
+function containerdConfiguration({ at, runtime }: Ingredients, plugins: string): string {
   const quote = (text: string): string => JSON.stringify(text);
   return `version = 2
 root = ${quote(paths.data(at, "containerd"))}
@@ -31,7 +33,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
   stream_server_address = "127.0.0.1"
 
   [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = ${quote(runtime.plugins)}
+    bin_dir = ${quote(plugins)}
     conf_dir = ${quote(paths.configuration(at, "cni"))}
 
   [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
@@ -42,6 +44,22 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.snapshotter.
       Root = ${quote(`${at.run}/runc`)}
       SystemdCgroup = false
 `;
+}
+
+/** Name of the plug-in by which a pod's network policies are in force before it begins. */
+const policyPlugin = "tokenshield-policies";
+
+/** A folder with the runtime's network plug-ins and the lab's own. */
+function makePluginFolder({ at, runtime }: Ingredients): string {
+  const folder = paths.configuration(at, "cni-plugins");
+  mkdirSync(folder, { recursive: true });
+  for (const name of ["bridge", "host-local", "loopback"]) {
+    rmSync(join(folder, name), { force: true });
+    symlinkSync(join(runtime.plugins, name), join(folder, name));
+  }
+  const words = [process.execPath, join(at.project, "lab/src/policies/attach.ts")].map((word) => `'${word}'`).join(" ");
+  writeFile(join(folder, policyPlugin), `#!/bin/sh\nexec ${words}\n`, 0o755);
+  return folder;
 }
 
 /** Pods hang on the bridge; the lab's own rules masquerade them. Leases lie in the run folder, so a reboot frees them. */
@@ -62,6 +80,7 @@ const cniConfiguration = (at: Layout): unknown => ({
         ranges: [[{ subnet: network.pods, gateway: network.node }]],
       },
     },
+    { type: policyPlugin, folder: paths.attachments(at), enforced: paths.enforced(at) },
   ],
 });
 
@@ -81,7 +100,7 @@ export const containerd: Part = {
     const { at, runtime } = from;
     const file = paths.configuration(at, "containerd.toml");
     const cni = paths.configuration(at, "cni/10-lab.conflist");
-    writeFile(file, containerdConfiguration(from));
+    writeFile(file, containerdConfiguration(from, makePluginFolder(from)));
     writeFile(cni, JSON.stringify(cniConfiguration(at), undefined, 2));
     return {
       files: [file, cni],

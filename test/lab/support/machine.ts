@@ -4,13 +4,14 @@ import { join } from "node:path";
 
 /** What a lab could leave on a machine, as sorted lines that name each thing. */
 export type Listing = Readonly<
-  Record<"processes" | "mounts" | "links" | "rules" | "cgroups" | "settings" | "sockets", readonly string[]>
+  Record<"processes" | "mounts" | "links" | "rules" | "sets" | "cgroups" | "settings" | "sockets", readonly string[]>
 >;
 
-const printed = (...[name, ...words]: readonly [string, ...string[]]): readonly string[] =>
-  spawnSync(name, words, { encoding: "utf8" })
-    .stdout.split("\n")
-    .filter((line) => line !== "");
+/** @returns the lines that a command printed; none where there is no such program */
+const printed = (...[name, ...words]: readonly [string, ...string[]]): readonly string[] => {
+  const { stdout, error } = spawnSync(name, words, { encoding: "utf8" });
+  return error === undefined ? stdout.split("\n").filter((line) => line !== "") : [];
+};
 
 /** Programs that a lab runs; other programs of the machine come and go while tests run. */
 const program = /(^|\/)(kube|vault|containerd|containerd-shim\S*|ctr|runc|pause|coredns|local-path-provisioner)$/;
@@ -21,7 +22,9 @@ function processes(ours: (commandLine: string) => boolean): readonly string[] {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
-      if (program.test(words[0] ?? "") && ours(words.join(" "))) found.push(words.slice(0, 2).join(" "));
+      const isProgram =
+        program.test(words[0] ?? "") || words.some((word) => word.endsWith("/lab/src/policies/main.ts"));
+      if (isProgram && ours(words.join(" "))) found.push(words.slice(0, 2).join(" "));
     } catch {
       continue; // it ended while it was looked at
     }
@@ -42,6 +45,7 @@ function cgroups(): readonly string[] {
 const settings = [
   "net/ipv4/ip_forward",
   "net/bridge/bridge-nf-call-iptables",
+  "net/bridge/bridge-nf-call-ip6tables",
   "vm/overcommit_memory",
   "vm/panic_on_oom",
   "kernel/panic",
@@ -73,8 +77,11 @@ export function listMachine(): Listing {
       .map((line) => line.split(":")[1]?.trim() ?? "")
       .sort(),
     rules: rules.map((line) => line.replace(/\[\d+:\d+\]/, "")).sort(),
+    sets: printed("ipset", "list", "-name"),
     cgroups: cgroups(),
-    settings: settings.map((name) => `${name}=${readFileSync(join("/proc/sys", name), "utf8").trim()}`),
+    settings: settings
+      .filter((name) => existsSync(join("/proc/sys", name)))
+      .map((name) => `${name}=${readFileSync(join("/proc/sys", name), "utf8").trim()}`),
     sockets: sockets
       .filter((path) => existsSync(path))
       .flatMap((path) => [path, ...readdirSync(path).map((name) => join(path, name))]),

@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
-import { namespaceOf, parseSettings, SettingsError, withReferences } from "../../../bin/stacks/settings.js";
+import { namespaceOf, parseSettings, SettingsError, withFiles, withReferences } from "../../../bin/stacks/settings.js";
 import { settingsJsonSchema, settingsPage } from "../../../bin/stacks/settings-page.js";
 import { isCron, quantity } from "../../../bin/stacks/formats.js";
-import { declaredKeys, page, rawSettings, stackNames } from "../../graph/stack-files.ts";
+import { declaredKeys, labAuthority, page, rawSettings, stackNames } from "../../graph/stack-files.ts";
 
 describe("the settings of the project's stacks", () => {
   for (const stack of stackNames) {
@@ -118,6 +118,47 @@ describe("image references of a file", () => {
       withReferences({ registry: {} }, () => assert.fail("no file is named")),
       { registry: {} },
     );
+  });
+});
+
+describe("a gateway's authorities in a file", () => {
+  const raw = {
+    tenants: [{ name: "acme", gateways: [{ host: "one.example" }, { host: "two.example", caFile: "ca.pem" }] }],
+  };
+  const refusal = (given: unknown, read: (path: string) => string): SettingsError => {
+    try {
+      withFiles(given, read);
+    } catch (error) {
+      if (error instanceof SettingsError) return error;
+    }
+    return assert.fail("it isn't refused");
+  };
+
+  it("are taken in, and those of the others left alone", () => {
+    const { tenants } = withFiles(raw, (path) => `what ${path} holds`) as typeof raw;
+    assert.deepEqual(tenants[0]?.gateways, [
+      { host: "one.example" },
+      { host: "two.example", caFile: "ca.pem", authorities: "what ca.pem holds" },
+    ]);
+  });
+
+  it("are refused by their path where the file can't be read, is no PEM, or stands beside authorities", () => {
+    const path = "tenants[0].gateways[1].caFile";
+    const missing = refusal(raw, () => assert.fail("no such file"));
+    assert.deepEqual(
+      missing.problems.map((problem) => problem.path),
+      [path],
+    );
+    const both = { tenants: [{ gateways: [{}, { caFile: "ca.pem", authorities: labAuthority }] }] };
+    assert.deepEqual(
+      refusal(both, () => labAuthority).problems.map((problem) => problem.path),
+      [path],
+    );
+    const lab = rawSettings("lab");
+    const settings = parseSettings(lab);
+    assert.equal(settings.tenants[0]?.gateways[0]?.authorities, labAuthority);
+    const unread = JSON.parse(JSON.stringify(lab).replace(JSON.stringify(labAuthority), '"no certificate"')) as unknown;
+    assert.match(failure(unread).message, /tenants\[0\]\.gateways\[0\]\.authorities: expected certificates in PEM/);
   });
 });
 
