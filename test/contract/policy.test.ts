@@ -26,6 +26,13 @@ describe("policy packs", () => {
     assert.deepEqual(tags, ["default", "default"]);
   });
 
+  it("show what they change in the plan's diff", async () => {
+    const { exit, output } = await run(0, ["preview", "--diff"]);
+    assert.equal(exit, 0, output);
+    assert.match(output, /tag: "default"/);
+    assert.deepEqual(workspace.cloud.objects(), []);
+  });
+
   it("stop an update before anything changes", async () => {
     const { exit, output } = await run(1, ["up", "--yes"]);
     assert.equal(exit, 1, output);
