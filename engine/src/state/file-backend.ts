@@ -1,4 +1,4 @@
-import { link, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { link, mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { homedir } from "node:os";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -174,6 +174,8 @@ export class FileBackend {
   async remove(stack: string): Promise<void> {
     const path = this.checkpointPath(stack);
     await rename(path, `${path}.bak`);
+    // Where a killed process left two names of one file, rename(2) left both.
+    await rm(path, { force: true });
     await syncFolder(dirname(path));
     await rm(this.#historyFolder(stack), { recursive: true, force: true });
   }
@@ -190,8 +192,7 @@ export class FileBackend {
   async #writeMeta(): Promise<void> {
     const path = join(this.folder, ".pulumi", "meta.yaml");
     if (await exists(path)) return;
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    await writeFile(path, "version: 1\n", { mode: 0o600 });
+    await replaceFile(path, "version: 1\n");
   }
 }
 

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer, type AddressInfo } from "node:net";
-import { randomBytes } from "node:crypto";
+import { createServer } from "node:net";
+import { randomBytes, randomInt } from "node:crypto";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import {
@@ -33,18 +33,30 @@ export function mysqlRoot(): { readonly root: string } | { readonly missing: str
   return { root: stdout.trim() };
 }
 
+/** Below the range that the kernel takes ports of outgoing connections from (32768 to 60999). */
+const portRange = { first: 20_000, count: 12_000 };
+const givenPorts = new Set<number>();
+
+/** A port that nobody listens on, and that nobody else was given here. */
 async function freePort(): Promise<number> {
+  const port = portRange.first + randomInt(portRange.count);
+  if (givenPorts.has(port) || !(await isFree(port))) return freePort();
+  givenPorts.add(port);
+  return port;
+}
+
+function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve) => {
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const { port } = server.address() as AddressInfo;
-  await new Promise<void>((resolve) => {
-    server.close(() => {
-      resolve();
+  return new Promise((resolve) => {
+    server.once("error", () => {
+      resolve(false);
+    });
+    server.listen(port, "127.0.0.1", () => {
+      server.close(() => {
+        resolve(true);
+      });
     });
   });
-  return port;
 }
 
 export interface GroupMember {
