@@ -1,4 +1,14 @@
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import {
+  appendFileSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 
 /** A value of JSON. */
@@ -43,11 +53,23 @@ export class RecorderCloud {
 
   /** Makes an object; an id that is taken is an error. */
   create(object: CloudObject): void {
-    writeFileSync(this.#path(object.id), JSON.stringify(object), { flag: "wx" });
+    const written = this.#written(object);
+    try {
+      linkSync(written, this.#path(object.id));
+    } finally {
+      rmSync(written);
+    }
   }
 
   replace(object: CloudObject): void {
-    writeFileSync(this.#path(object.id), JSON.stringify(object));
+    renameSync(this.#written(object), this.#path(object.id));
+  }
+
+  /** A file with an object in it, elsewhere: as with any cloud, a caller that is killed leaves all of a change or nothing. */
+  #written(object: CloudObject): string {
+    const path = join(this.folder, `${randomUUID()}.tmp`);
+    writeFileSync(path, JSON.stringify(object));
+    return path;
   }
 
   find(id: string): CloudObject | undefined {
