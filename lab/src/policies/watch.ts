@@ -81,20 +81,22 @@ export class Watched<Item> {
         key: pem(`${client.certificate}.key`),
         agent: false,
       });
-      sent.once("error", reject);
+      // A server that is killed ends the connection in the middle of a line, and more than one stream tells of it.
+      sent.on("error", reject);
       sent.once("response", (response) => {
-        response.once("error", reject);
+        response.on("error", reject);
         if (response.statusCode !== 200) {
           reject(new Error(`the API server answers ${response.statusCode ?? 0} to a watch`));
           sent.destroy();
           return;
         }
         const lines = createInterface({ input: response });
+        lines.on("error", reject);
         lines.once("close", resolve);
         lines.on("line", (line) => {
-          const { type, object } = JSON.parse(line) as Change<Item>;
-          if (type === "ERROR") sent.destroy();
-          else this.take(type, object);
+          const change = changeIn<Item>(line);
+          if (change === undefined || change.type === "ERROR") sent.destroy();
+          else this.take(change.type, change.object);
         });
       });
       sent.end();
@@ -106,5 +108,14 @@ export class Watched<Item> {
     if (type === "DELETED") this.items?.delete(object.metadata.uid);
     else this.items?.set(object.metadata.uid, object);
     this.changed();
+  }
+}
+
+/** The change that a line tells of; undefined for one that was cut. */
+function changeIn<Item>(line: string): Change<Item> | undefined {
+  try {
+    return JSON.parse(line) as Change<Item>;
+  } catch {
+    return undefined;
   }
 }
