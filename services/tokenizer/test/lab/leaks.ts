@@ -5,6 +5,9 @@ import { panMatcher } from "../../src/detect/index.ts";
 /** Digits in MySQL's own help tables, in an example of `FORMAT_TIME`. */
 const ofTheManual = "342342342342345";
 
+/** Pages of InnoDB have runs of the byte 0x33, which is the digit 3; behind a 2 they may pass for a card number. No test card is like that. */
+const filling = /^23+$/;
+
 /** The ways in which a secret may stand in bytes. */
 function formsOf(secret: string | Buffer): readonly Buffer[] {
   const bytes = Buffer.from(secret);
@@ -30,7 +33,8 @@ export class Leaks {
     const bytes = Buffer.from(content);
     this.looked += bytes.length;
     panMatcher.find(bytes, 0, bytes.length, "word", (_start, _end, digits) => {
-      if (digits !== ofTheManual) this.found.push(`${place}: card number ${digits.slice(0, 6)}…${digits.slice(-4)}`);
+      if (digits !== ofTheManual && !filling.test(digits))
+        this.found.push(`${place}: card number ${digits.slice(0, 6)}…${digits.slice(-4)}`);
     });
     for (const [name, forms] of this.#secrets) {
       if (forms.some((form) => bytes.includes(form))) this.found.push(`${place}: ${name}`);
