@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { request as requestHttp } from "node:http";
+import { type ClientRequest, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { type Layout, paths } from "./layout.ts";
 
@@ -19,7 +19,7 @@ export interface Call {
 }
 
 /** One HTTP or HTTPS call to a part of the lab. Servers are verified against the lab's authorities, without exception. */
-export function call(at: Layout, url: string, options: Call = {}): Promise<Answer> {
+export async function call(at: Layout, url: string, options: Call = {}): Promise<Answer> {
   const secure = url.startsWith("https:");
   const pem = (file: string): Buffer => readFileSync(paths.pki(at, file));
   const { certificate, authority = "ca" } = options.client ?? {};
@@ -27,14 +27,24 @@ export function call(at: Layout, url: string, options: Call = {}): Promise<Answe
     ca: pem(`${authority}.crt`),
     ...(certificate === undefined ? {} : { cert: pem(`${certificate}.crt`), key: pem(`${certificate}.key`) }),
   };
+  const sent = (secure ? requestHttps : requestHttp)(url, {
+    method: options.method ?? "GET",
+    headers: { ...options.headers, ...(options.body === undefined ? {} : { "content-type": "application/json" }) },
+    timeout: options.timeout ?? 5_000,
+    agent: false,
+    ...(secure ? tls : {}),
+  });
+  return answerTo(sent, url, options.body);
+}
+
+/**
+ * Sends a request with its body as JSON and reads the whole answer.
+ *
+ * @param url for the message of a request that takes longer than its own timeout
+ * @throws Error if the connection fails, or ends before the answer does
+ */
+export function answerTo(sent: ClientRequest, url: string, body?: unknown): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    const sent = (secure ? requestHttps : requestHttp)(url, {
-      method: options.method ?? "GET",
-      headers: { ...options.headers, ...(options.body === undefined ? {} : { "content-type": "application/json" }) },
-      timeout: options.timeout ?? 5_000,
-      agent: false,
-      ...(secure ? tls : {}),
-    });
     sent.once("timeout", () => sent.destroy(new Error(`${url} did not answer in time`)));
     sent.once("error", reject);
     sent.once("response", (response) => {
@@ -45,7 +55,7 @@ export function call(at: Layout, url: string, options: Call = {}): Promise<Answe
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
       });
     });
-    sent.end(options.body === undefined ? undefined : JSON.stringify(options.body));
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
 

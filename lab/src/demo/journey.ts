@@ -3,6 +3,7 @@ import { request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import type { LookupFunction } from "node:net";
 import { LabError } from "../errors.ts";
+import { type Answer, answerTo } from "../https.ts";
 import { network } from "../network.ts";
 import { waitUntil } from "../wait.ts";
 import { gateway, merchant } from "./objects.ts";
@@ -98,11 +99,6 @@ async function shown<Body>(who: string, url: string, ca?: string): Promise<Body>
   return JSON.parse(body) as Body;
 }
 
-interface Answer {
-  readonly status: number;
-  readonly body: string;
-}
-
 /** Names are those of the cluster, so its DNS is asked. */
 const lookup: LookupFunction = (name, { all }, callback) => {
   const resolver = new Resolver({ timeout: 2_000, tries: 2 });
@@ -119,28 +115,16 @@ const lookup: LookupFunction = (name, { all }, callback) => {
   );
 };
 
-function call(url: string, ca: string | undefined, body?: object): Promise<Answer> {
-  return new Promise((resolve, reject) => {
-    const options = {
-      method: body === undefined ? "GET" : "POST",
-      headers: body === undefined ? {} : { "content-type": "application/json" },
-      agent: false as const,
-      lookup,
-      timeout: 30_000,
-    };
-    const sent = url.startsWith("https:")
-      ? requestHttps(url, { ...options, ca, minVersion: "TLSv1.2" })
-      : requestHttp(url, options);
-    sent.once("timeout", () => sent.destroy(new Error(`${url} did not answer in time`)));
-    sent.once("error", reject);
-    sent.once("response", (response) => {
-      const chunks: Buffer[] = [];
-      response.on("data", (chunk: Buffer) => chunks.push(chunk));
-      response.once("error", reject);
-      response.once("end", () => {
-        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") });
-      });
-    });
-    sent.end(body === undefined ? undefined : JSON.stringify(body));
-  });
+async function call(url: string, ca: string | undefined, body?: object): Promise<Answer> {
+  const options = {
+    method: body === undefined ? "GET" : "POST",
+    headers: body === undefined ? {} : { "content-type": "application/json" },
+    agent: false as const,
+    lookup,
+    timeout: 30_000,
+  };
+  const sent = url.startsWith("https:")
+    ? requestHttps(url, { ...options, ca, minVersion: "TLSv1.2" })
+    : requestHttp(url, options);
+  return answerTo(sent, url, body);
 }
