@@ -218,6 +218,20 @@ describe("the network policies on the lab", function () {
     }
   });
 
+  it("aren't gone around by what the kernel remembers of a pod that had the address before", async () => {
+    const [gateway, tokenizer] = [find("gateway"), find("tokenizer")];
+    const local = 40_000;
+    const ends = ["-p", "tcp", "-s", gateway.address, "-d", tokenizer.address];
+    const entry = [...ends, "--sport", `${local}`, "--dport", `${ports.icap}`];
+    const remember = ["-I", ...entry, "--state", "ESTABLISHED", "-u", "ASSURED,SEEN_REPLY", "-t", "120"];
+    const { status, stderr } = spawnSync("conntrack", remember, { encoding: "utf8" });
+    assert.equal(status, 0, stderr);
+    const target: Target = { address: tokenizer.address, port: ports.icap, protocol: "TCP", from: local };
+    const answers = await probe(gateway, [target]);
+    spawnSync("conntrack", ["-D", ...entry]);
+    assert.deepEqual(answers, [false]);
+  });
+
   it("aren't gone around by the addresses of IPv6 that every link has", async () => {
     const [inbound, passerBy] = [find("inbound"), find("passer-by")];
     const [enter = "", ...words] = inbound.enter ?? [];

@@ -87,17 +87,21 @@ export function ruleSetOf(cluster: Cluster, others: readonly string[]): RuleSet 
 
 /**
  * The pods by their addresses. What the container runtime says counts before what the API server says, which may be of a
- * pod's life before. Pods of the node's own network aren't told apart from the node; pods that ended have no address.
+ * pod's life before. Pods of the node's own network aren't told apart from the node; pods that ended have no address,
+ * and an address that two pods claim is nobody's until one of them has lost it.
  */
 function reachable({ pods, attachments }: Cluster): Reachable[] {
   const taken = new Set(attachments.map(({ address }) => address));
-  return pods.flatMap((pod) => {
+  const claims = pods.flatMap((pod) => {
     const { phase, podIP = "" } = pod.status ?? {};
     if (phase === "Succeeded" || phase === "Failed" || pod.spec.hostNetwork === true) return [];
     const given = attachments.filter((one) => isOf(one, pod)).map(({ address }) => address);
     const known = podIP === "" || taken.has(podIP) ? [] : [podIP];
     return (given.length > 0 ? given : known).map((address) => ({ ...pod, address }));
   });
+  return claims.filter((one) =>
+    claims.every((other) => other.address !== one.address || other.metadata === one.metadata),
+  );
 }
 
 /** Whether an attachment is that of a pod. */

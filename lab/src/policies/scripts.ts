@@ -25,6 +25,16 @@ export function setsScript(sets: readonly AddressSet[]): string {
 }
 
 /**
+ * What goes on without a question. A connection that is opened is none of it, even where the kernel remembers one by the
+ * same addresses and ports: that may be of a pod that had the address before.
+ */
+const openConnections = [
+  `-A ${chains.entry} -p tcp ! --syn -m conntrack --ctstate ESTABLISHED -j RETURN`,
+  `-A ${chains.entry} ! -p tcp -m conntrack --ctstate ESTABLISHED --ctdir REPLY -j RETURN`,
+  `-A ${chains.entry} -p icmp -m conntrack --ctstate RELATED -j RETURN`,
+] as const;
+
+/**
  * What `iptables-restore --noflush` replaces the chains by, all at once. Open connections go on; then both ends must be
  * known, the caller must be allowed to call, and the called to be called.
  *
@@ -36,7 +46,7 @@ export function chainsScript({ known, isolated, egress, ingress }: RuleSet, pods
     `-A ${chain} ${refuse}`,
   ];
   return script([
-    `-A ${chains.entry} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN`,
+    ...openConnections,
     `-A ${chains.entry} -s ${pods} -m set ! --match-set ${known} src ${refuse}`,
     `-A ${chains.entry} -d ${pods} -m set ! --match-set ${known} dst ${refuse}`,
     `-A ${chains.entry} -m set --match-set ${isolated.egress} src -j ${chains.egress}`,

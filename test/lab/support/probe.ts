@@ -13,6 +13,8 @@ export interface Target {
   readonly address: string;
   readonly port: number;
   readonly protocol: "TCP" | "UDP";
+  /** Port of the caller, over TCP. Default: any. */
+  readonly from?: number;
 }
 
 /** How long an answer may take, in milliseconds: the first packet of a connection is sent again after a second. */
@@ -24,9 +26,9 @@ const reached = (error: NodeJS.ErrnoException): boolean => error.code === "ECONN
 /** An answer that is there already counts, however late this process comes to read it on a busy machine. */
 const afterReading = (end: (answer: boolean) => void) => (): void => void setImmediate(end, false);
 
-function overTcp({ address, port }: Target): Promise<boolean> {
+function overTcp({ address, port, from }: Target): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect({ host: address, port });
+    const socket = connect({ host: address, port, ...(from === undefined ? {} : { localPort: from }) });
     const end = (answer: boolean): void => {
       clearTimeout(timer);
       socket.destroy();

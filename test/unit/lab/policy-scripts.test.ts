@@ -69,14 +69,28 @@ describe("what the kernel is told", () => {
     }
   });
 
-  it("lets open connections go on before anything else is asked, and ends each direction by a refusal", () => {
+  it("lets open connections go on, asks of every one that is opened, and ends each direction by a refusal", () => {
     const lines = chainsScript(rules, range)
       .split("\n")
       .filter((line) => line.startsWith("-A"));
-    assert.equal(lines[0], `-A ${chains.entry} -m conntrack --ctstate RELATED,ESTABLISHED -j RETURN`);
+    const unasked = lines.filter((line) => line.includes("conntrack"));
+    assert.deepEqual(lines.slice(0, unasked.length), unasked);
+    assert.equal(unasked[0], `-A ${chains.entry} -p tcp ! --syn -m conntrack --ctstate ESTABLISHED -j RETURN`);
+    for (const line of unasked.slice(1)) assert.match(line, /! -p tcp .*--ctdir REPLY|-p icmp .*--ctstate RELATED/);
     for (const chain of [chains.egress, chains.ingress]) {
       assert.match(lines.filter((line) => line.startsWith(`-A ${chain} `)).at(-1) ?? "", /-j REJECT/);
     }
+  });
+
+  it("knows no address that two pods claim", () => {
+    const pods = ["one", "other"].map((name) => ({ ...store, metadata: { ...store.metadata, name }, status: {} }));
+    const attachments = pods.map(({ metadata }, at) => ({ id: `${at}`, address: "10.213.0.20", ...metadata }));
+    const known = (claims: typeof attachments): readonly string[] => {
+      const { sets, known: name } = ruleSetOf({ policies, pods, namespaces, attachments: claims }, ["10.213.0.1"]);
+      return sets.find((set) => set.name === name)?.entries ?? [];
+    };
+    assert.deepEqual(known(attachments.slice(0, 1)), ["10.213.0.1", "10.213.0.20"]);
+    assert.deepEqual(known(attachments), ["10.213.0.1"]);
   });
 
   it("is, before any policy is known, that nothing of a pod's passes", () => {
