@@ -6,6 +6,7 @@ import { digest, digestFolder, writeFile } from "../files.ts";
 import type { Layout } from "../layout.ts";
 import type { Progress } from "../progress.ts";
 import { readRecipe, type Recipe } from "./dockerfile.ts";
+import { buildWorkspace } from "./workspaces.ts";
 
 /** The registry name of the lab's images. No registry answers to it: the images are imported into containerd. */
 export const registry = "lab.tokenshield.internal";
@@ -106,12 +107,6 @@ function programPath(at: Layout, programs: ReadonlyMap<string, string>, name: st
   const path = name === "node" ? join(at.project, "node_modules/node/bin/node") : programs.get(name);
   if (path === undefined) throw new Error(`program ${name} was not built`);
   return path;
-}
-
-async function buildWorkspace(at: Layout, folder: string, progress: Progress): Promise<void> {
-  await progress.step(`building ${folder}`, () =>
-    run(["npm", "run", "--silent", "build", "--workspace", folder], { cwd: at.project }),
-  );
 }
 
 function buildah(at: Layout, ...words: readonly string[]): readonly string[] {
