@@ -1,4 +1,4 @@
-import { createHmac } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { sortedJson } from "./sorted-json.ts";
 
 /**
@@ -13,4 +13,15 @@ import { sortedJson } from "./sorted-json.ts";
  */
 export function valueDigest(tenant: string, group: string, values: Readonly<Record<string, string>>): string {
   return createHmac("sha256", sortedJson(values)).update(`tokenshield/${tenant}/${group}`).digest("hex").slice(0, 32);
+}
+
+/**
+ * What stands for a key in a ledger and in what its users tell: a digest of its name, which is no secret, so that all
+ * classes are compared in the same way.
+ * @param tenant name of the tenant
+ * @param group one of `keyGroups`
+ * @param id number of a version of the key-encryption key, or id of a data key
+ */
+export function keyDigest(tenant: string, group: string, id: string | number): string {
+  return createHash("sha256").update(`tokenshield/${tenant}/${group}/${id}`).digest("hex").slice(0, 32);
 }

@@ -17,6 +17,9 @@ export const besideSeries = "secret_beside_accepted";
 /** The labels of `inUseSeries` and `besideSeries`. */
 export const inUseLabels = ["tenant_id", "secret_group", "digest"] as const;
 
+/** What the tokenizer's keys are called where they are told and in ledgers, in the order in which they change. */
+export const keyGroups = { kek: "encryption_kek", dek: "encryption_dek" } as const;
+
 /** A group as its readers have it: one file a generated field, and one with the generation. */
 export interface GroupFiles {
   readonly group: string;

@@ -1,5 +1,5 @@
-export { valueDigest } from "./digest.ts";
-export { besideSeries, type GroupFiles, type InUse, inUseLabels, inUseOf, inUseSeries } from "./in-use.ts";
+export { keyDigest, valueDigest } from "./digest.ts";
+export { besideSeries, type GroupFiles, type InUse, inUseLabels, inUseOf, inUseSeries, keyGroups } from "./in-use.ts";
 export {
   after,
   type Edge,

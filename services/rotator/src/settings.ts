@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import type { Generation } from "@tokenshield/rotation";
+import { type Generation, keyGroups } from "@tokenshield/rotation";
 import { RotatorError } from "./core/index.ts";
 
 const name = z.string().regex(/^[a-z0-9]([-a-z0-9_]*[a-z0-9])?$/, "expected lower-case letters, digits, - and _");
@@ -10,6 +10,8 @@ const generation = z
   .int()
   .min(1)
   .transform((number) => number as Generation);
+
+const address = z.url({ protocol: /^https?$/ });
 
 const begin = z.strictObject({
   generation,
@@ -37,6 +39,20 @@ const rotationClass = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("database"), ...common, groups: z.array(accountGroup).nonempty() }),
   // Values that the platform's own processes show to each other.
   z.strictObject({ kind: z.literal("shared"), ...common, groups: z.array(group).nonempty() }),
+  // Keys that encrypt: Vault makes the versions of one, the tokenizer makes the other.
+  z.strictObject({
+    kind: z.literal("keys"),
+    ...common,
+    /** The key-encryption key in Vault's Transit. */
+    transit: z.strictObject({ mount: name, key: name }),
+    /** The tokenizer's management API, such as `https://tokenizer:8090`. */
+    api: address,
+    /** What a rotation changes that the plan begins. */
+    rotates: z
+      .array(z.enum(["kek", "dek"]))
+      .nonempty()
+      .default(["kek", "dek"]),
+  }),
 ]);
 
 const plan = z.strictObject({
@@ -44,7 +60,16 @@ const plan = z.strictObject({
   /** KV mount. */
   mount: name,
   classes: z.record(name, rotationClass),
-  consumers: z.array(z.strictObject({ name, url: z.url({ protocol: /^https?$/ }), groups: z.array(name) })),
+  consumers: z.array(
+    z.strictObject({
+      name,
+      /** Its metrics. */
+      url: address,
+      groups: z.array(name),
+      /** Where a POST makes each of its processes read its values at once; absent where it only polls. */
+      nudge: address.optional(),
+    }),
+  ),
   database: z.strictObject({
     schema: z.string().regex(/^[A-Za-z0-9_]{1,64}$/, "expected letters, digits and underscores"),
     members: z.array(z.strictObject({ name, host: z.string(), port: z.number().int().min(1).max(65_535) })).nonempty(),
@@ -73,10 +98,15 @@ export type Plan = z.output<typeof plan>;
 /** One class of a plan. */
 export type PlannedClass = z.output<typeof rotationClass>;
 
+/** Names of the groups of a class, as its ledger and its consumers have them. */
+export function groupNames(planned: PlannedClass): readonly string[] {
+  return planned.kind === "keys" ? Object.values(keyGroups) : planned.groups.map(({ name: group }) => group);
+}
+
 const environment = z
   .object({
     ROTATOR_PLAN: z.string().default("/etc/rotator/plan.json"),
-    VAULT_ADDR: z.url({ protocol: /^https?$/ }),
+    VAULT_ADDR: address,
     VAULT_CA_FILE: z.string().optional(),
     VAULT_NAMESPACE: z.string().optional(),
     VAULT_AUTH_MOUNT: z.string().default("kubernetes"),
@@ -121,7 +151,7 @@ export function readPlan(path: string): Plan {
   }
   const read = checked(path, plan, document);
   for (const [className, planned] of Object.entries(read.classes)) {
-    if (planned.kind === "shared" || planned.groups.some(({ account }) => account === "rotation")) continue;
+    if (planned.kind !== "database" || planned.groups.some(({ account }) => account === "rotation")) continue;
     throw new RotatorError(
       "SETTINGS",
       `${path}: classes.${className}.groups: expected the account rotation among them`,

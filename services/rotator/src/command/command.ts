@@ -1,15 +1,25 @@
 import { parseArgs } from "node:util";
 import type { Logger } from "pino";
 import { machineClock } from "../clock.ts";
-import { type Begin, codeOf, decide, type Mandate, type Outcome, rollback, RotatorError } from "../core/index.ts";
+import {
+  type Begin,
+  type ClassRun,
+  codeOf,
+  decide,
+  type Mandate,
+  type Outcome,
+  rollback,
+  RotatorError,
+} from "../core/index.ts";
 import type { RotationMetrics } from "../records.ts";
 import { RunRecords } from "../records.ts";
 import { adopt } from "./adopt.ts";
+import { ensureKeyLedger, isWithdrawn, requestOf } from "./keys.ts";
 import { classNamed, type Parts, runOf } from "./parts.ts";
 import { statusOf, statusTable } from "./status.ts";
 
 export const usage = `usage: rotator job [CLASS…]     carries what the plan begins until every consumer uses it
-       rotator sweep [CLASS…]   closes graces that are over, finishes what a crash left
+       rotator sweep [CLASS…]   closes graces that are over, finishes what a crash left, carries out what the API was asked for
        rotator --status [--json] [CLASS…]
        rotator --rollback CLASS
        rotator --compromised CLASS
@@ -18,7 +28,7 @@ export const usage = `usage: rotator job [CLASS…]     carries what the plan be
   --dry-run            says what would be done, and changes nothing
   --status             class, generation, phase, age, next due, end of the grace, who uses which generation
   --json               the status as JSON, one object a class
-  --rollback CLASS     brings the value before back, while it is still valid
+  --rollback CLASS     brings the value before back, while it is still valid; the version of a key before, after its end too
   --compromised CLASS  ends the value before at once, without its grace: who still uses it is named and will be refused
   --adopt CLASS        writes a lost ledger anew from what is published and in force
   --why TEXT           the reason, for the history
@@ -176,26 +186,37 @@ async function oneClass(
   parts: Parts,
   { log, metrics }: Surroundings,
 ): Promise<string> {
+  if (!dryRun && (verb === "job" || verb === "sweep")) await ensureKeyLedger(parts, className, why, machineClock.now());
   const mandate = await mandateOf(verb, className, parts);
-  if (mandate === "undo" && dryRun) return "would undo what was begun";
-  if (mandate !== "undo" && dryRun) return wouldDo(await ledgerOf(parts, className), mandate);
-  const records = new RunRecords(log, metrics, { tenant: parts.plan.tenant, actor: parts.holder, why });
-  const run = runOf(parts, className, records, why);
-  const outcome = mandate === "undo" ? await run.undo() : await patiently(parts, verb, () => run.carryOut(mandate));
-  return told(outcome);
+  if (dryRun)
+    return typeof mandate === "string"
+      ? `would ${mandate} what was done`
+      : wouldDo(await ledgerOf(parts, className), mandate);
+  const runFor = (reason: string): ClassRun => {
+    const records = new RunRecords(log, metrics, { tenant: parts.plan.tenant, actor: parts.holder, why: reason });
+    return runOf(parts, className, records, reason);
+  };
+  if (mandate === "undo") return told(await runFor(why).undo());
+  if (mandate === "reopen") return told(await runFor(why).reopen());
+  const outcome = await patiently(parts, verb, () => runFor(why).carryOut(mandate));
+  const begin = verb === "sweep" ? await requestOf(parts, className, outcome.ledger) : undefined;
+  if (begin === undefined) return told(outcome);
+  return told(await runFor(`request ${begin.request ?? ""} of the management API`).carryOut({ ...mandate, begin }));
 }
 
-async function mandateOf(verb: Verb, className: string, parts: Parts): Promise<Mandate | "undo"> {
-  const { begin } = classNamed(parts.plan, className);
+async function mandateOf(verb: Verb, className: string, parts: Parts): Promise<Mandate | "undo" | "reopen"> {
+  const { begin, kind } = classNamed(parts.plan, className);
   switch (verb) {
     case "job":
       return { begin: begin as Begin | undefined, until: "converged", grace: "keep" };
     case "sweep":
-      return { until: "closed", grace: "keep" };
+      return (await isWithdrawn(parts, className)) ? "undo" : { until: "closed", grace: "keep" };
     case "compromised":
       return { until: "closed", grace: "skip" };
     case "rollback": {
-      const way = rollback(await ledgerOf(parts, className), null);
+      const ledger = await ledgerOf(parts, className);
+      if (kind === "keys" && ledger.phase !== "staged") return "reopen";
+      const way = rollback(ledger, null);
       if (way === "too late") {
         throw new RotatorError("OUT_OF_ORDER", `${className}: the value before is gone, so ask for a rotation instead`);
       }

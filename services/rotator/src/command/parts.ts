@@ -6,6 +6,7 @@ import { machineClock } from "../clock.ts";
 import { Consumers, type Trust } from "../consumers/index.ts";
 import { ClassRun, type ClassWork, type Ledgers, type Records, RotatorError } from "../core/index.ts";
 import { type AccountGroup, DatabaseAccounts } from "../database/index.ts";
+import { EncryptionKeys, KeyApi, TransitKey } from "../keys/index.ts";
 import type { Environment, Plan, PlannedClass } from "../settings.ts";
 import { SharedKeys } from "../shared/index.ts";
 import { type Login, Vault, VaultLedgers, VaultValues } from "../vault/index.ts";
@@ -16,6 +17,9 @@ export interface Parts {
   readonly ledgers: Ledgers;
   readonly values: VaultValues;
   readonly consumers: Consumers;
+  readonly vault: Vault;
+  /** What the platform's processes are asked with. */
+  readonly trust: Trust;
   /** Unique to this run, for leases and the history. */
   readonly holder: string;
   readonly mysqlCa: () => string;
@@ -42,6 +46,8 @@ export function makeParts(environment: Environment, plan: Plan): Parts {
     ledgers: new VaultLedgers(vault, plan.mount, plan.tenant),
     values: new VaultValues(vault, plan.mount, plan.tenant),
     consumers: new Consumers(plan.consumers, trust, request),
+    vault,
+    trust,
     holder: `${environment.ROTATOR_IDENTITY ?? hostname()}/${randomUUID().slice(0, 8)}`,
     mysqlCa: () => text(environment.MYSQL_TLS_CA),
     close: () => vault.close(),
@@ -81,9 +87,28 @@ export function classNamed(plan: Plan, className: string): PlannedClass {
 export function workOf(parts: Parts, className: string): ClassWork {
   const planned = classNamed(parts.plan, className);
   if (planned.kind === "database") return accountsOf(parts, className);
+  if (planned.kind === "keys") return keysOf(parts, className);
   const { values, consumers, plan } = parts;
   const { converge: limit, look } = plan.limits;
   return new SharedKeys({ groups: planned.groups, values, consumers, clock: machineClock, limit, look });
+}
+
+/** The keys that encrypt as a class. @throws RotatorError `SETTINGS` for a class of another kind */
+export function keysOf({ plan, vault, consumers, trust }: Parts, className: string): EncryptionKeys {
+  const planned = classNamed(plan, className);
+  if (planned.kind !== "keys") throw new RotatorError("SETTINGS", `class ${className}: expected the kind keys`);
+  const { converge: limit, look, database } = plan.limits;
+  return new EncryptionKeys({
+    tenant: plan.tenant,
+    transit: new TransitKey(vault, planned.transit),
+    // Cards are counted by the database before an answer.
+    api: new KeyApi(planned.api, trust, database),
+    consumers,
+    clock: machineClock,
+    rotates: planned.rotates,
+    limit,
+    look,
+  });
 }
 
 /** The database's accounts as a class. @throws RotatorError `SETTINGS` for a class of another kind */
@@ -117,7 +142,7 @@ export function accountsOf({ plan, values, consumers, mysqlCa }: Parts, classNam
 /** A run of one class. */
 export function runOf(parts: Parts, className: string, records: Records, why: string): ClassRun {
   const { plan, ledgers, holder } = parts;
-  // Two steps of shared keys wait for consumers too.
+  // Some steps of keys wait for consumers too.
   const { graceSeconds, kind } = classNamed(plan, className);
   return new ClassRun({
     className,
@@ -125,7 +150,7 @@ export function runOf(parts: Parts, className: string, records: Records, why: st
     work: workOf(parts, className),
     clock: machineClock,
     records,
-    limits: kind === "shared" ? { ...plan.limits, step: plan.limits.step + plan.limits.converge } : plan.limits,
+    limits: kind !== "database" ? { ...plan.limits, step: plan.limits.step + plan.limits.converge } : plan.limits,
     graceSeconds,
     holder,
     why,

@@ -1,5 +1,6 @@
 import type { Process } from "../consumers/index.ts";
 import { liveOf, RotatorError } from "../core/index.ts";
+import { groupNames } from "../settings.ts";
 import { classNamed, type Parts } from "./parts.ts";
 
 /** Where one class stands. Times are ISO 8601 in UTC. */
@@ -43,7 +44,8 @@ async function classStatus(
   processes: readonly Process[],
   now: Date,
 ): Promise<ClassStatus> {
-  const { automatic, groups, intervalDays } = classNamed(plan, className);
+  const planned = classNamed(plan, className);
+  const { automatic, intervalDays } = planned;
   const stored = await ledgers.read(className);
   if (stored === undefined) {
     throw new RotatorError(
@@ -54,7 +56,7 @@ async function classStatus(
   const { ledger } = stored;
   const { last, lease, phase, previous } = ledger;
   const live = liveOf(ledger);
-  const names = groups.map(({ name }) => name);
+  const names = groupNames(planned);
   return {
     class: className,
     generation: ledger.generation,

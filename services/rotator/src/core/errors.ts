@@ -14,6 +14,7 @@
  * | `OTHER_VALUE` | the database has another password under the generation |
  * | `STALE` | the database has a newer generation than the ledger |
  * | `DATABASE` | the database can't be reached or refuses |
+ * | `KEYS` | the tokenizer can't be reached, refuses, or its keys don't open |
  * | `NOT_CONVERGED` | consumers don't use the new value yet |
  * | `STILL_ACCEPTED` | the old value still opens something |
  * | `TIME_LIMIT` | the step's time is over |
@@ -30,6 +31,7 @@ export type StepCode =
   | "OTHER_VALUE"
   | "STALE"
   | "DATABASE"
+  | "KEYS"
   | "NOT_CONVERGED"
   | "STILL_ACCEPTED"
   | "TIME_LIMIT";

@@ -10,6 +10,8 @@ export interface Begin {
   readonly request: string | null;
   /** `adopt`: what the ledger says is under way is settled first, as nobody has its value any more. */
   readonly kind: "rotate" | "rollback" | "adopt";
+  /** Whether a grace may be open still: more values than two can be valid, and each grace ends all before it. */
+  readonly over?: "an open grace";
 }
 
 /** What a run may do with a class. */
@@ -109,7 +111,7 @@ function toBegin(ledger: RotationLedger, begin: Begin): Decision {
       if (begin.kind === "adopt") return step("converge");
       break;
     case "converged":
-      if (begin.kind === "rollback") return step("stage");
+      if (begin.kind === "rollback" || begin.over !== undefined) return step("stage");
       if (begin.kind === "adopt") return step(ledger.previous === null ? "close" : "discard");
       break;
     case "discarded":
@@ -151,9 +153,14 @@ export interface Facts {
   readonly now: Date;
   /** Seconds that the old value stays valid once every consumer has converged. */
   readonly graceSeconds: number;
-  /** For `stage`: what begins, and the digests of its values. For `undo`: what asks for it. */
+  /** For `stage`: what begins, and the digests of its values. For `retain`: the digests of what it made. For `undo`: what asks for it. */
   readonly begin?: Begin;
   readonly digests?: Readonly<Record<string, string>>;
+}
+
+/** The ledger of a generation whose old value is valid again, for another grace. */
+export function reopened(ledger: RotationLedger, { now, graceSeconds }: Facts): RotationLedger {
+  return { ...ledger, phase: "converged", previous: withEnd(ledger, { now, graceSeconds }) };
 }
 
 /**
@@ -166,7 +173,7 @@ export function entered(ledger: RotationLedger, edge: Edge, facts: Facts): Rotat
     case "stage":
       return staged(ledger, facts);
     case "retain":
-      return { ...ledger, phase: "retained" };
+      return { ...ledger, phase: "retained", digests: facts.digests ?? ledger.digests };
     case "verify":
       return { ...ledger, phase: "verified" };
     case "publish":

@@ -32,6 +32,8 @@ export interface ClassWork {
   staged(ledger: RotationLedger, begin: Begin): Promise<Readonly<Record<string, string>>>;
   /** Makes the new value valid beside the old one. */
   retain(ledger: RotationLedger): Promise<void>;
+  /** The digests once `retain` is done, of a class whose values it makes; absent where `staged` knew them. */
+  made?(ledger: RotationLedger): Promise<Readonly<Record<string, string>>>;
   /** Sees that the new value opens what it is for, and the old one still does. */
   verify(ledger: RotationLedger): Promise<void>;
   /** Lets consumers read the new value, the old one beside it. */
@@ -44,6 +46,8 @@ export interface ClassWork {
   close(ledger: RotationLedger): Promise<void>;
   /** Makes the value before the only one again; nobody uses the new one. */
   undo(ledger: RotationLedger): Promise<void>;
+  /** Makes the old value valid again after its end; absent where it is gone then. */
+  reopen?(ledger: RotationLedger): Promise<void>;
 }
 
 /** One audit record: a step of a class that began, was done or failed. */

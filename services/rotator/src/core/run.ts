@@ -1,7 +1,7 @@
 import type { Edge, RotationLedger } from "@tokenshield/rotation";
 import { codeOf, mayHelp, RotatorError, takesBack } from "./errors.ts";
 import { Lease } from "./lease.ts";
-import { comesBack, decide, entered, type Facts, type Mandate, rollback } from "./machine.ts";
+import { comesBack, decide, entered, type Facts, type Mandate, reopened, rollback } from "./machine.ts";
 import type { ClassWork, Clock, Ledgers, Records } from "./ports.ts";
 
 /** Time limits in milliseconds. */
@@ -86,6 +86,27 @@ export class ClassRun {
     }
     await this.#step(lease, "undo", { until: "closed", grace: "keep" });
     return { ledger: lease.ledger, waitsUntil: undefined, steps: 1 };
+  }
+
+  /**
+   * Makes an old value valid again that a class could end without losing it, for another grace.
+   *
+   * @throws RotatorError `OUT_OF_ORDER` where it hasn't ended, or can't come back
+   */
+  async reopen(): Promise<Outcome> {
+    const { className, ledgers, clock, holder, limits, work, graceSeconds } = this.#options;
+    const stored = await ledgers.read(className);
+    if (stored === undefined) throw new RotatorError("SETTINGS", `${className}: there is no ledger`);
+    const { phase, generation, previous } = stored.ledger;
+    if (work.reopen === undefined || previous === null || (phase !== "discarded" && phase !== "closed")) {
+      const why = previous === null ? "there is none before it" : "the value before it is valid still";
+      throw new RotatorError("OUT_OF_ORDER", `${className}: generation ${generation} is ${phase}: ${why}`);
+    }
+    const lease = await Lease.take({ className, ledgers, clock, holder, seconds: limits.leaseSeconds }, stored);
+    await work.reopen(lease.ledger);
+    const ledger = reopened(lease.ledger, { now: clock.now(), graceSeconds });
+    await lease.release(this.#noted(ledger, "undo", "done"));
+    return { ledger: lease.ledger, waitsUntil: new Date(ledger.previous?.until ?? clock.now()), steps: 1 };
   }
 
   async #holding(lease: Lease, mandate: Mandate): Promise<Outcome> {
@@ -184,6 +205,8 @@ export class ClassRun {
         await work.discard(ledger);
         return facts;
       case "retain":
+        await work.retain(ledger);
+        return work.made === undefined ? facts : { ...facts, digests: await work.made(ledger) };
       case "verify":
       case "publish":
       case "close":

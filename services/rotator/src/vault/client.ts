@@ -33,6 +33,7 @@ const secret = z.object({
 });
 const written = z.object({ data: z.object({ version: z.number().int() }) });
 const token = z.object({ auth: z.object({ client_token: z.string().min(1) }) });
+const answered = z.object({ data: z.record(z.string(), z.unknown()).nullish() });
 const refused = z.object({ errors: z.array(z.string()) });
 
 /** Vault's answer to a write whose `cas` names another version than the newest. */
@@ -82,6 +83,19 @@ export class Vault {
       throw new RotatorError("CONFLICT", `${at} has another version than ${version}`);
     }
     throw failure("write", at, status);
+  }
+
+  /**
+   * Asks for something else than a KV secret.
+   *
+   * @param path below `/v1`
+   * @returns the field `data` of the answer; empty where it has none
+   * @throws RotatorError `STORE`
+   */
+  async ask(method: "GET" | "POST", path: string, content?: unknown): Promise<Readonly<Record<string, unknown>>> {
+    const { status, body } = await this.#asked(method, path, content);
+    if (status !== 200 && status !== 204) throw failure(method === "GET" ? "read" : "write", path, status);
+    return body === undefined ? {} : (answered.parse(body).data ?? {});
   }
 
   async close(): Promise<void> {

@@ -3,7 +3,7 @@ import type { AuditLog } from "../storage/index.ts";
 import { ApiKeys } from "./api-keys.ts";
 import { FailureLimiter } from "./limiter.ts";
 import { Login, type Lockout } from "./login.ts";
-import { Authenticator, type PlatformClient, type SecretGenerations } from "./principal.ts";
+import { Authenticator, type Officer, type PlatformClient, type SecretGenerations } from "./principal.ts";
 import { type SessionLimits, Sessions } from "./sessions.ts";
 import { Users } from "./users.ts";
 
@@ -18,6 +18,7 @@ export interface AccountParts {
   readonly audit: AuditLog;
   readonly secrets: SecretGenerations;
   readonly clients: readonly PlatformClient[];
+  readonly officers: readonly Officer[];
   readonly sessionLimits: SessionLimits;
   readonly lockout: Lockout;
   readonly now: () => Date;
@@ -36,16 +37,16 @@ export interface Accounts {
 
 /** Puts the accounts together. */
 export function makeAccounts(parts: AccountParts): Accounts {
-  const { database, audit, secrets, clients, lockout, now } = parts;
+  const { database, audit, secrets, clients, officers, lockout, now } = parts;
   const users = new Users(database, audit, now);
   const apiKeys = new ApiKeys(database, audit, now);
   const sessions = new Sessions(database, () => secrets(sessionKeyFile), parts.sessionLimits, now);
   const limiter = new FailureLimiter(database, addressLimit, now);
   const login = new Login({ database, audit, users, sessions, limiter, lockout, now });
-  const authenticator = new Authenticator({ sessions, apiKeys, clients, secrets, limiter });
+  const authenticator = new Authenticator({ sessions, apiKeys, clients, officers, secrets, limiter });
   const authorise = async (key: string): Promise<string | undefined> => {
-    const credentials = { apiKey: key, bearer: undefined, cookie: undefined, adminSecret: undefined, ip: "" };
-    const found = await authenticator.authenticate(credentials, "elsewhere");
+    const none = { bearer: undefined, cookie: undefined, adminSecret: undefined, subject: "", ip: "" };
+    const found = await authenticator.authenticate({ ...none, apiKey: key }, "elsewhere");
     return found.outcome === "known" && found.principal.granted.has("tokens.reveal") ? found.principal.name : undefined;
   };
   return { users, apiKeys, sessions, login, authenticator, authorise };

@@ -10,6 +10,7 @@ export {
   Authenticator,
   type CredentialKind,
   type Credentials,
+  type Officer,
   type PlatformClient,
   type Principal,
   clientKeyFile,

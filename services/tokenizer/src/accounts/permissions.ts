@@ -16,6 +16,8 @@ export const permissions = [
   "users.delete",
   "activity.read",
   "stats.read",
+  "keys.rotate",
+  "secrets.refresh",
   "system.admin",
 ] as const;
 export type Permission = (typeof permissions)[number];

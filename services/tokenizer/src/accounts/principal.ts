@@ -7,8 +7,8 @@ import type { User } from "./users.ts";
 
 /** Who calls, and how the caller showed it. */
 export interface Principal {
-  readonly kind: "session" | "cookie" | "api-key" | "platform-client" | "admin-secret";
-  /** For activity and audit: user_id, an API key's public part, `client:<name>` or `admin-secret`. */
+  readonly kind: "session" | "cookie" | "api-key" | "platform-client" | "certificate" | "admin-secret";
+  /** For activity and audit: user_id, an API key's public part, `client:<name>`, `peer:<subject>` or `admin-secret`. */
   readonly name: string;
   readonly user: User | undefined;
   readonly granted: ReadonlySet<Permission>;
@@ -31,6 +31,8 @@ export interface Credentials {
   readonly bearer: string | undefined;
   readonly cookie: string | undefined;
   readonly adminSecret: string | undefined;
+  /** Name in the client's certificate; "" where it showed none. */
+  readonly subject: string;
   /** Address of the client: wrong admin secrets are counted for it. */
   readonly ip: string;
 }
@@ -38,6 +40,14 @@ export interface Credentials {
 /** A program of the platform whose key is delivered as a file. */
 export interface PlatformClient {
   readonly name: string;
+  /** As in an API key's list. */
+  readonly permissions: readonly string[];
+}
+
+/** A program of the platform that is known by its certificate. */
+export interface Officer {
+  /** Name in the certificate. */
+  readonly subject: string;
   /** As in an API key's list. */
   readonly permissions: readonly string[];
 }
@@ -62,6 +72,7 @@ export class Authenticator {
   readonly #sessions: Sessions;
   readonly #apiKeys: ApiKeys;
   readonly #clients: readonly PlatformClient[];
+  readonly #officers: readonly Officer[];
   readonly #secrets: SecretGenerations;
   readonly #limiter: FailureLimiter;
 
@@ -69,19 +80,21 @@ export class Authenticator {
     readonly sessions: Sessions;
     readonly apiKeys: ApiKeys;
     readonly clients: readonly PlatformClient[];
+    readonly officers: readonly Officer[];
     readonly secrets: SecretGenerations;
     readonly limiter: FailureLimiter;
   }) {
     this.#sessions = parts.sessions;
     this.#apiKeys = parts.apiKeys;
     this.#clients = parts.clients;
+    this.#officers = parts.officers;
     this.#secrets = parts.secrets;
     this.#limiter = parts.limiter;
   }
 
   /**
-   * The first credential that is present decides: API key, bearer, cookie, admin secret. A wrong key or bearer doesn't fall back to a
-   * weaker one; a wrong admin secret beside a session is never looked at.
+   * The first credential that is present decides: API key, bearer, cookie, admin secret, the certificate's name. A wrong key or bearer
+   * doesn't fall back to a weaker one; a wrong admin secret beside a session is never looked at.
    *
    * @throws StoreUnavailable, AccountError `rate-limited` after too many wrong admin secrets
    */
@@ -95,7 +108,20 @@ export class Authenticator {
     }
     if (adminSecret !== undefined && adminSecretWorks === "here")
       return this.#byAdminSecret(adminSecret, credentials.ip);
-    return { outcome: "none" };
+    return this.#bySubject(credentials.subject);
+  }
+
+  #bySubject(subject: string): Authentication {
+    const officer = this.#officers.find((one) => one.subject === subject);
+    if (officer === undefined) return { outcome: "none" };
+    const principal: Principal = {
+      kind: "certificate",
+      name: `peer:${subject}`,
+      user: undefined,
+      granted: expand(officer.permissions),
+      session: undefined,
+    };
+    return { outcome: "known", principal };
   }
 
   async #byKey(value: string): Promise<Authentication> {

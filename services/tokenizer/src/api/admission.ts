@@ -8,6 +8,7 @@ import {
   type RequestLimiter,
 } from "../accounts/index.ts";
 import type { Audit } from "../core/ports.ts";
+import { peerSubject } from "../core/peers.ts";
 import type { AuthFailure } from "../telemetry/index.ts";
 import { ApiError } from "./errors.ts";
 import type { Guard, Operation } from "./operation.ts";
@@ -74,6 +75,7 @@ export class Admission {
       bearer: bearer(request),
       cookie: cookie(request, sessionCookie),
       adminSecret: header(request, "x-admin-secret"),
+      subject: peerSubject(request.raw.socket),
       ip: clientAddress(request),
     };
     const works = guard.kind === "permission" && guard.accepts.includes("admin-secret") ? "here" : "elsewhere";

@@ -12,7 +12,7 @@ export type Guard =
       readonly permission: Permission;
       readonly effect: "read" | "write";
       /** Ways to show who calls; the rest count as no credential. */
-      readonly accepts: readonly ("session" | "cookie" | "api-key" | "admin-secret")[];
+      readonly accepts: readonly ("session" | "cookie" | "api-key" | "certificate" | "admin-secret")[];
     };
 
 /** A request that was let in. */
@@ -54,15 +54,15 @@ export interface Operation {
 const everybody = ["session", "cookie", "api-key"] as const;
 
 /** A guard for an operation that only looks. */
-export const reading = (permission: Permission): Guard => ({
+export const reading = (permission: Permission, ...more: readonly "certificate"[]): Guard => ({
   kind: "permission",
   permission,
   effect: "read",
-  accepts: everybody,
+  accepts: [...everybody, ...more],
 });
 
 /** A guard for an operation that changes something. */
-export const writing = (permission: Permission, ...more: readonly "admin-secret"[]): Guard => ({
+export const writing = (permission: Permission, ...more: readonly ("admin-secret" | "certificate")[]): Guard => ({
   kind: "permission",
   permission,
   effect: "write",

@@ -84,5 +84,8 @@ export const rotationAnswer = (rotation: RotationFacts): Record<string, unknown>
     new_key_id: rotation.newKeyId,
     cards_total: rotation.cardsTotal,
     cards_rotated: rotation.cardsRotated,
+    phase: rotation.phase,
+    kek_version_before: rotation.kekBefore,
+    deks_rewrapped: rotation.deksRewrapped,
     initiated_by: rotation.initiatedBy,
   });

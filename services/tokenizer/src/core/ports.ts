@@ -2,6 +2,7 @@
  * The seams between the parts of the tokenizer. The management API (`src/api`, `src/accounts`, `src/storage`) and the data
  * plane (`src/cards`, `src/keys`, `src/http`, `src/icap`, `src/secrets`) know each other by these interfaces alone.
  */
+import type { InUse } from "@tokenshield/rotation";
 import type { Pan } from "./pan.ts";
 
 // ---------------------------------------------------------------------------------------------------- storage offers
@@ -208,6 +209,10 @@ export interface RotationFacts {
   readonly cardsTotal?: number;
   readonly cardsRotated?: number;
   readonly deksRewrapped?: number;
+  /** Where it stands; `requested`: the rotator has to make a new version of the KEK. */
+  readonly phase: "requested" | "rewrapping" | "rewrapped" | "reencrypting" | "done";
+  /** The KEK's version when a new one was asked for. */
+  readonly kekBefore?: number;
   readonly initiatedBy: string;
 }
 
@@ -247,6 +252,8 @@ export interface Keys {
   probe(): Promise<void>;
   /** True once the active data keys are in memory. */
   loaded(): boolean;
+  /** What this process encrypts with; no key, wrapped or not. */
+  inUse(): readonly InUse[];
 }
 
 // ---------------------------------------------------------------------------------------------------- secrets

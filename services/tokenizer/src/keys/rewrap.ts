@@ -2,7 +2,7 @@ import { timingSafeEqual } from "node:crypto";
 import { KeysUnavailable } from "../core/errors.ts";
 import type { Database, DatabaseSession } from "../core/ports.ts";
 import { noteKek, readKeys } from "./rows.ts";
-import type { KeyService } from "./vault.ts";
+import { type KeyService, wrappedVersion } from "./vault.ts";
 
 /** What a pass over all wrapped keys did. `total` counts them, `rewrapped` those that this pass changed. */
 export interface RewrapResult {
@@ -47,11 +47,15 @@ export async function rewrapAll(session: DatabaseSession, service: KeyService, v
   return { version, total: [...counts.values()].reduce((sum, count) => sum + count, 0), rewrapped };
 }
 
-/** How many keys each version of the key-encryption key wraps. */
+/** How many keys each version of the key-encryption key wraps, by what the wrapped forms themselves say. */
 export async function countsByVersion(session: Pick<Database, "query">): Promise<ReadonlyMap<number, number>> {
   const rows = await session.query(
-    `SELECT kek_version AS version, COUNT(*) AS total FROM encryption_keys
-     WHERE encrypted_key IS NOT NULL AND key_status <> 'compromised' GROUP BY kek_version`,
+    "SELECT encrypted_key AS wrapped FROM encryption_keys WHERE encrypted_key IS NOT NULL AND key_status <> 'compromised'",
   );
-  return new Map(rows.map((row) => [Number(row["version"]), Number(row["total"])]));
+  const counts = new Map<number, number>();
+  for (const row of rows) {
+    const version = wrappedVersion(row["wrapped"] as string);
+    counts.set(version, (counts.get(version) ?? 0) + 1);
+  }
+  return counts;
 }

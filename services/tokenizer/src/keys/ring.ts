@@ -1,4 +1,5 @@
 import { createHash, type KeyObject } from "node:crypto";
+import { type InUse, keyDigest, keyGroups } from "@tokenshield/rotation";
 import { KeysUnavailable } from "../core/errors.ts";
 import type { Database, DatabaseSession, Meters } from "../core/ports.ts";
 import { secretKey } from "../crypto/index.ts";
@@ -163,6 +164,19 @@ export class KeyRing implements DataKeys {
       active,
       ...(await Promise.all(older.map(async (row) => ({ keyId: row.keyId, key: await this.#open(row) })))),
     ];
+  }
+
+  /** What this process encrypts with: the version that wraps its data key, and the data key; both without a value. */
+  inUse(): readonly InUse[] {
+    const row = this.#rows.find(({ keyId }) => keyId === this.#data?.keyId);
+    if (row === undefined || row.kekVersion === null) return [];
+    const told = (group: string, generation: number, id: string | number): InUse => ({
+      group,
+      generation,
+      digest: keyDigest(this.#tenant, group, id),
+      beside: undefined,
+    });
+    return [told(keyGroups.kek, row.kekVersion, row.kekVersion), told(keyGroups.dek, row.version, row.keyId)];
   }
 
   async catchUp(): Promise<"same" | "changed"> {

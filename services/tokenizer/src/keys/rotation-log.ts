@@ -10,7 +10,7 @@ import { RotationInProgress } from "../core/errors.ts";
 import { newId } from "./rows.ts";
 
 /** Where a rotation stands. `requested`: the rotator has not made the new version of the key-encryption key yet. */
-export type Phase = "requested" | "rewrapping" | "rewrapped" | "reencrypting" | "done";
+export type Phase = RotationFacts["phase"];
 
 export interface RunningRotation {
   readonly rotationId: string;
@@ -51,6 +51,8 @@ function facts(row: Row): RotationFacts {
     ...set("cardsTotal", optional(row, "cards_total", Number)),
     ...set("cardsRotated", optional(row, "cards_rotated", Number)),
     ...set("deksRewrapped", optional(row, "deks_rewrapped", Number)),
+    phase: row["phase"] as Phase,
+    ...set("kekBefore", optional(row, "kek_version_before", Number)),
   };
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { InUse } from "@tokenshield/rotation";
 import { KeysUnavailable, RotationInProgress } from "../core/errors.ts";
 import type {
   Audit,
@@ -90,6 +91,10 @@ export class KeyStore implements Keys {
     return this.#ring.loaded();
   }
 
+  inUse(): readonly InUse[] {
+    return this.#ring.inUse();
+  }
+
   async probe(): Promise<void> {
     await this.#kekVersion();
   }
@@ -145,9 +150,12 @@ export class KeyStore implements Keys {
     );
   }
 
+  /** Sees that a key can be wrapped anew, and that every one opens. */
   async #dryRun(): Promise<RotationOutcome> {
     await this.#kekVersion();
-    await countsByVersion(this.#parts.database);
+    for (const { wrapped, status } of await readKeys(this.#parts.database)) {
+      if (wrapped !== null && status !== "compromised") (await this.#parts.service.unwrap(wrapped)).fill(0);
+    }
     return {
       rotationId: "rot_dry_run",
       status: "completed",

@@ -50,9 +50,12 @@ export function databaseLogins(
 }
 
 /** What accounts take from the settings. */
-export function accountSettings(settings: Settings): Pick<AccountParts, "clients" | "sessionLimits" | "lockout"> {
+export function accountSettings(
+  settings: Settings,
+): Pick<AccountParts, "clients" | "officers" | "sessionLimits" | "lockout"> {
   return {
     clients: settings.PLATFORM_CLIENTS,
+    officers: settings.API_OFFICERS,
     sessionLimits: {
       timeout: settings.SESSION_TIMEOUT,
       idle: settings.SESSION_IDLE_TIMEOUT,

@@ -28,20 +28,22 @@ const inMemory: readonly GroupFiles[] = [
  * Tells at every scrape which generation of each mounted group the service works with, by a keyed digest of its value.
  *
  * @param loggedIn whether the database's pool logs in with the mounted login
+ * @param keys what is told of the keys that encrypt
  */
 export function tellSecretsInUse(
   registry: Registry,
   tenant: string,
   files: SecretFiles,
   loggedIn: () => boolean,
+  keys: () => readonly InUse[],
 ): void {
   const told = (): readonly InUse[] =>
-    [...(loggedIn() ? [login] : []), ...inMemory].flatMap(
-      (group) => inUseOf(tenant, group, (file) => files.read(file)) ?? [],
-    );
+    [...(loggedIn() ? [login] : []), ...inMemory]
+      .flatMap((group) => inUseOf(tenant, group, (file) => files.read(file)) ?? [])
+      .concat(keys());
   new Gauge({
     name: inUseSeries,
-    help: "Generation of a group of mounted credentials that the service works with.",
+    help: "Generation of a group of mounted credentials, or version of a key, that the service works with.",
     labelNames: inUseLabels,
     registers: [registry],
     collect() {

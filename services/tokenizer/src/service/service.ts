@@ -158,8 +158,12 @@ export class Service {
     const { http, icap } = await plane.start();
     const ports = { http, icap, api: await api.server.listen(settings.LISTEN_HOST, settings.API_PORT) };
 
-    tellSecretsInUse(metrics.registry, settings.TENANT_ID, files, () =>
-      database.uses(databaseLogins(files, settings)[0]),
+    tellSecretsInUse(
+      metrics.registry,
+      settings.TENANT_ID,
+      files,
+      () => database.uses(databaseLogins(files, settings)[0]),
+      () => plane.keys.inUse(),
     );
     const login = new LoginFollower(database, files, settings, secretMetrics, log);
     files.onChange("database login", (batch) => login.changed(batch));

@@ -82,6 +82,18 @@ export const peer: z.ZodType<string, string> = z
   .string()
   .regex(/^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?$/, "names like tokenshield-inbound.acme.svc");
 
+/** A name in a caller's certificate, and the words of what it may do: `name:word+word`. */
+export const officer: z.ZodType<{ readonly subject: string; readonly permissions: readonly string[] }, string> = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?:[a-z_.]+(\+[a-z_.]+)*$/,
+    "names like tokenshield-rotator.acme.svc:keys.rotate",
+  )
+  .transform((text) => {
+    const [subject = "", words = ""] = text.split(":");
+    return { subject, permissions: words.split("+") };
+  });
+
 /** A program and the words of its API key's list: `name:word+word`. */
 export const client: z.ZodType<{ readonly name: string; readonly permissions: readonly string[] }, string> = z
   .string()

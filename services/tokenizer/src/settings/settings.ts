@@ -1,6 +1,19 @@
 import { z } from "zod";
 import { SettingsError } from "./errors.ts";
-import { client, duration, flag, fraction, isLoopback, list, network, origin, peer, url, whole } from "./fields.ts";
+import {
+  client,
+  duration,
+  flag,
+  fraction,
+  isLoopback,
+  list,
+  network,
+  officer,
+  origin,
+  peer,
+  url,
+  whole,
+} from "./fields.ts";
 
 const minutes = 60_000;
 const hours = 60 * minutes;
@@ -85,6 +98,8 @@ const schema = z.object({
 
   /** Programs of the platform whose key is the file <name>-api-key, and what each may do: `dashboard:read+write`. */
   PLATFORM_CLIENTS: list(client).default([]),
+  /** Programs of the platform that are known by their certificate alone: `tokenshield-rotator.acme.svc:keys.rotate`. */
+  API_OFFICERS: list(officer).default([]),
   CORS_ALLOWED_ORIGINS: list(origin).default([]),
   TRUSTED_PROXIES: list(network).default([]),
   /** Management requests a minute for each API key and for each client address. */
@@ -140,6 +155,9 @@ function contradictions(settings: Settings): [keyof Settings, string][] {
   }
   if (settings.TLS_MODE === "off" && settings.API_CLIENT_CERTIFICATE === "required") {
     found.push(["API_CLIENT_CERTIFICATE", "none while TLS_MODE is off"]);
+  }
+  if (settings.API_CLIENT_CERTIFICATE === "none" && settings.API_OFFICERS.length > 0) {
+    found.push(["API_OFFICERS", "no names unless API_CLIENT_CERTIFICATE is required"]);
   }
   for (const name of ["HTTP_PEERS", "ICAP_PEERS"] as const) {
     if (settings.TLS_MODE !== "mutual" && settings[name].length > 0) {

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { valueDigest } from "@tokenshield/rotation";
+import { type InUse, valueDigest } from "@tokenshield/rotation";
 import { Registry } from "prom-client";
 import type { SecretFiles } from "../../src/core/ports.ts";
 import { tellSecretsInUse } from "../../src/service/secrets-in-use.ts";
@@ -8,9 +8,13 @@ function mounted(files: Readonly<Record<string, string>>): SecretFiles {
   return { read: (name) => files[name], onChange: () => () => undefined };
 }
 
-async function told(files: Readonly<Record<string, string>>, loggedIn: () => boolean): Promise<string> {
+async function told(
+  files: Readonly<Record<string, string>>,
+  loggedIn: () => boolean,
+  keys: readonly InUse[] = [],
+): Promise<string> {
   const registry = new Registry();
-  tellSecretsInUse(registry, "acme", mounted(files), loggedIn);
+  tellSecretsInUse(registry, "acme", mounted(files), loggedIn, () => keys);
   return registry.metrics();
 }
 
@@ -36,6 +40,13 @@ describe("what the service tells of the credentials that it works with", () => {
     const text = await told(files, () => false);
     assert.doesNotMatch(text, /database_credentials/);
     assert.match(text, /secret_group="jwt"/);
+  });
+
+  it("has the keys that encrypt, by the digest of their names", async () => {
+    const text = await told({}, () => false, [
+      { group: "encryption_kek", generation: 3, digest: "ab", beside: undefined },
+    ]);
+    assert.match(text, /secret_in_use_generation\{tenant_id="acme",secret_group="encryption_kek",digest="ab"\} 3/);
   });
 
   it("leaves a group out whose files are not all there", async () => {

@@ -28,7 +28,7 @@ export function keyOperations(keys: Keys, audit: Audit, patience: number): reado
       id: "listKeys",
       method: "GET",
       path: "/api/v1/keys",
-      guard: reading("system.admin"),
+      guard: reading("keys.rotate", "certificate"),
       handle: async ({ request }) => {
         const keyType = oneOf(keyTypes, query(request, "key_type"));
         const status = oneOf(keyStates, query(request, "status"));
@@ -41,7 +41,7 @@ export function keyOperations(keys: Keys, audit: Audit, patience: number): reado
       id: "getKeyStatus",
       method: "GET",
       path: "/api/v1/keys/status",
-      guard: reading("system.admin"),
+      guard: reading("keys.rotate", "certificate"),
       handle: async () => {
         const { kek, dek } = await keys.status();
         return ok({ kek: keyInfoAnswer(kek), dek: keyInfoAnswer(dek) });
@@ -51,7 +51,7 @@ export function keyOperations(keys: Keys, audit: Audit, patience: number): reado
       id: "rotateKeys",
       method: "POST",
       path: "/api/v1/keys/rotate",
-      guard: writing("system.admin"),
+      guard: writing("keys.rotate", "certificate"),
       maxBody: 1024,
       idempotency: "by-key",
       handle: async (call) => {
@@ -78,7 +78,7 @@ export function keyOperations(keys: Keys, audit: Audit, patience: number): reado
       id: "listKeyRotations",
       method: "GET",
       path: "/api/v1/keys/rotations",
-      guard: reading("system.admin"),
+      guard: reading("keys.rotate", "certificate"),
       handle: async ({ request }) => {
         const found = await keys.rotations(pageOf(request, 50, 100).limit);
         return ok({ rotations: found.rotations.map(rotationAnswer), total: found.total });

@@ -1,0 +1,32 @@
+import { after, type RotationLedger } from "@tokenshield/rotation";
+import type { Begin } from "../core/index.ts";
+import { adoptKeys } from "./adopt.ts";
+import { classNamed, keysOf, type Parts } from "./parts.ts";
+
+/** Writes the first ledger of a class of keys, whose first versions Vault and the tokenizer have made. */
+export async function ensureKeyLedger(parts: Parts, className: string, why: string, now: Date): Promise<void> {
+  if (classNamed(parts.plan, className).kind !== "keys") return;
+  if ((await parts.ledgers.read(className)) === undefined) await adoptKeys(parts, className, why, now);
+}
+
+/**
+ * What the management API was asked for and has recorded: the beginning of a rotation, once.
+ *
+ * @returns undefined where nothing is asked for, or what is under way has to end first
+ */
+export async function requestOf(parts: Parts, className: string, ledger: RotationLedger): Promise<Begin | undefined> {
+  if (classNamed(parts.plan, className).kind !== "keys") return undefined;
+  if (!["closed", "abandoned", "converged"].includes(ledger.phase)) return undefined;
+  const asked = await keysOf(parts, className).requested();
+  if (asked === undefined || asked.rotation_id === ledger.request) return undefined;
+  const generation = after(ledger.generation);
+  return { generation, origin: generation, request: asked.rotation_id, kind: "rotate", over: "an open grace" };
+}
+
+/** Whether a rotation was begun for a request that the API has given up since, and nothing was made for it yet. */
+export async function isWithdrawn(parts: Parts, className: string): Promise<boolean> {
+  if (classNamed(parts.plan, className).kind !== "keys") return false;
+  const ledger = (await parts.ledgers.read(className))?.ledger;
+  if (ledger?.phase !== "staged" || ledger.request?.startsWith("rot_") !== true) return false;
+  return (await keysOf(parts, className).requested())?.rotation_id !== ledger.request;
+}
