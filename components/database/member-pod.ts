@@ -37,6 +37,8 @@ export interface MemberPodArgs {
   readonly nodes: "apart" | "together";
   /** `NAME=HOST:PORT:GROUPPORT,…` */
   readonly members: string;
+  /** `HOST,…`: all that there can be, so that new members can join before the others know of them. */
+  readonly allowedHosts: string;
   /** `group_replication_group_name`. */
   readonly groupName: string;
   readonly namespace: pulumi.Input<string>;
@@ -125,6 +127,7 @@ function agent(args: MemberPodArgs): Container {
       { name: "MYSQL_GROUP_NAME", value: args.groupName },
       { name: "MYSQL_MEMBER", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },
       { name: "MYSQL_MEMBERS", value: args.members },
+      { name: "MYSQL_ALLOWED_HOSTS", value: args.allowedHosts },
       { name: "MYSQL_SCHEMA", value: applicationSchema },
       { name: "MYSQL_TLS_CA", value: `${certificatesPath}-authorities/${certificateFiles.authorities}` },
       { name: "MYSQL_TLS_CERT", value: `${certificatesPath}/${certificateFiles.bundle}` },

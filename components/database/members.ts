@@ -8,6 +8,9 @@ export interface MemberPorts {
   readonly groupReplication: number;
 }
 
+/** The most members that a group can have. */
+export const mostMembers = 5;
+
 /** The name of a member: that of its pod. */
 export function memberName(ordinal: number): string {
   return `${databaseServices.primary}-${ordinal}`;

@@ -19,7 +19,7 @@ import {
   serviceHost,
 } from "./database";
 import { dataClaim, memberPod, type SecretsVolume, type ServerResources } from "./member-pod";
-import { groupName, memberList } from "./members";
+import { groupName, memberHosts, memberList, mostMembers } from "./members";
 import { leastMemory, serverConfig, serverScript } from "./server-config";
 
 /** Arguments of `MySqlGroup`. */
@@ -208,6 +208,7 @@ export class MySqlGroup extends pulumi.ComponentResource implements Database {
               serviceAccount: args.account.metadata.name,
               settings: settings.metadata.name,
               members: memberList(members, namespace, ports),
+              allowedHosts: memberHosts(mostMembers, namespace).join(),
               groupName: groupName(args.environment, args.tenant),
             }),
           },

@@ -39,9 +39,21 @@ async function compile(at: Layout): Promise<void> {
   if (status !== 0) throw new LabError("BUILD_FAILED", `the program does not compile:\n${stdout}`);
 }
 
+/** Takes an option with its value out of a command line. */
+function without(
+  words: readonly string[],
+  option: string,
+): { readonly value?: string; readonly rest: readonly string[] } {
+  const at = words.indexOf(option);
+  const value = words[at + 1];
+  if (at < 0 || value === undefined) return { rest: words };
+  return { value, rest: words.filter((_, index) => index !== at && index !== at + 1) };
+}
+
 /**
  * The lab stack's state and its passphrase lie with the lab's data, so that `reset` forgets them together. Its settings
- * are a copy of the committed ones, because an engine writes the salt of the passphrase into the file that it is given.
+ * are a copy of the committed ones, or of the file that `--config-file` names, because an engine writes the salt of the
+ * passphrase into the file that it is given.
  */
 function ofLab(at: Layout, words: readonly string[]): Surroundings {
   const folder = join(at.state, "deploy");
@@ -49,14 +61,15 @@ function ofLab(at: Layout, words: readonly string[]): Surroundings {
   mkdirSync(join(folder, "state"), { recursive: true, mode: 0o700 });
   if (!existsSync(passphrase)) writeFile(passphrase, randomBytes(32).toString("base64"), 0o600);
   const settings = join(folder, `Pulumi.${labStack}.yaml`);
-  const committed = parse(readFileSync(join(at.project, "stacks", `Pulumi.${labStack}.yaml`), "utf8")) as object;
+  const { value: own = join(at.project, "stacks", `Pulumi.${labStack}.yaml`), rest } = without(words, "--config-file");
+  const committed = parse(readFileSync(own, "utf8")) as object;
   const salt = existsSync(settings)
     ? (parse(readFileSync(settings, "utf8")) as { encryptionsalt?: string }).encryptionsalt
     : undefined;
   writeFile(settings, stringify({ ...(salt === undefined ? {} : { encryptionsalt: salt }), ...committed }), 0o600);
   const named = namedStack(words) === undefined && words[0] !== "ls" ? ["--stack", labStack] : [];
   return {
-    words: [...words, ...named, "--config-file", settings],
+    words: [...rest, ...named, "--config-file", settings],
     environment: {
       PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
       PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,

@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
+import { asRoot, metricsOf } from "./mysql/as-root.ts";
+import type { Verdict } from "./mysql/counting-client.ts";
+import { killPods, loseVolume } from "./mysql/disturbances.ts";
 import { ClientPod, group, inTenant, members, viewOf, wholeGroup } from "./mysql/group.ts";
+import { restartAll } from "./mysql/updates.ts";
 import { succeed } from "./support/deploy.ts";
-import { useLab } from "./support/lab.ts";
+import { eventually, useLab } from "./support/lab.ts";
 
 const print = (line: string): void => {
   process.stdout.write(`      ${line}\n`);
@@ -80,27 +84,76 @@ describe("the tenant's MySQL group on the lab", function () {
     }
   });
 
+  async function write(): Promise<ClientPod> {
+    client = await ClientPod.start(caBundle, { writers: 4, pause: 10, knock: 200 });
+    await sleep(3_000);
+    const { acknowledged, seconds } = await client.mark();
+    print(`${(acknowledged / seconds).toFixed(0)} rows a second over TLS, through the primary's Service`);
+    return client;
+  }
+
+  function assertNothingLost({ acknowledged, lost, refusedLogins, terms }: Verdict): void {
+    print(
+      `${acknowledged} acknowledged rows, looked for on ${members.length} members; ${terms.length - 1} changes of the primary`,
+    );
+    assert.deepEqual(lost, {});
+    assert.equal(refusedLogins, 0);
+    assert.ok(acknowledged > 500, `${acknowledged} rows`);
+    // Two that write at a time would take turns with every row.
+    for (const { seconds } of terms.slice(1, -1)) assert.ok(seconds > 1, JSON.stringify(terms));
+  }
+
   it("loses no acknowledged row when the primary's pod is killed under writes", async () => {
     const primary = await wholeGroup();
-    client = await ClientPod.start(caBundle, { writers: 4, pause: 10 });
-    await sleep(5_000);
-    const { acknowledged } = await client.mark();
-    print(`${(acknowledged / 5).toFixed(0)} rows a second over TLS, through the primary's Service`);
-    await inTenant("delete", "pod", primary, "--force", "--grace-period=0");
+    const writes = await write();
+    await killPods(primary);
     await sleep(3_000);
     const next = await wholeGroup();
     assert.notEqual(next, primary);
     await sleep(1_000);
-    const { outage } = await client.mark();
+    const { outage } = await writes.mark();
     print(`write outage, the primary's pod killed: ${outage.toFixed(1)} s`);
-    const verdict = await client.stop();
-    print(
-      `${verdict.acknowledged} acknowledged rows, looked for on ${members.length} members; ${verdict.changes} changes of the primary`,
+    const verdict = await writes.stop();
+    assertNothingLost(verdict);
+    // One more may be the renewal of a certificate.
+    assert.ok(verdict.terms.length >= 2 && verdict.terms.length <= 4, JSON.stringify(verdict.terms));
+  });
+
+  it("keeps a member with errant transactions out, says so, and takes it back with an empty disk", async () => {
+    const primary = await wholeGroup();
+    const [member = "", ...rest] = members.filter((name) => name !== primary);
+    const writes = await write();
+    await asRoot(
+      member,
+      "STOP GROUP_REPLICATION; SET GLOBAL super_read_only = OFF; CREATE DATABASE errant; SET GLOBAL super_read_only = ON;",
     );
-    assert.deepEqual(verdict.lost, {});
-    assert.equal(verdict.refusedLogins, 0);
-    assert.ok(verdict.acknowledged > 500, `${verdict.acknowledged} rows`);
-    // One more may be the renewal of a certificate; two that write at a time would change with every row.
-    assert.ok(verdict.changes >= 1 && verdict.changes <= 3, `${verdict.changes} changes`);
+    const blocked = /^mysql_agent_blocked\{by="errant",group="tokenshield-database"\} 1$/m;
+    const seen = await eventually(
+      () => metricsOf(member),
+      (metrics) => blocked.test(metrics),
+    );
+    assert.match(seen, blocked);
+    await sleep(5_000);
+    assert.match(await metricsOf(member), blocked, "it stays out for as long as nobody does anything about it");
+    assert.equal((await viewOf(primary))?.length, 2);
+    assert.equal(await wholeGroup([primary, ...rest].sort()), primary);
+    const began = performance.now();
+    await loseVolume(member);
+    await sleep(3_000);
+    await wholeGroup();
+    print(`an empty disk to a whole group: ${((performance.now() - began) / 1000).toFixed(1)} s`);
+    assert.doesNotMatch(await asRoot(member, "SHOW DATABASES"), /errant/);
+    assertNothingLost(await writes.stop());
+  });
+
+  it("restarts its pods one after the other with one hand-over", async () => {
+    await wholeGroup();
+    const writes = await write();
+    const { began, ended } = await restartAll();
+    const { outage } = await writes.mark();
+    print(`write outage, all pods restarted in turn: ${outage.toFixed(1)} s`);
+    const verdict = await writes.stop();
+    assertNothingLost(verdict);
+    print(`led by ${began} before and by ${ended} after it`);
   });
 });

@@ -2,7 +2,15 @@ import { GtidSet, said } from "@tokenshield/mysql";
 import { type Action, decide } from "./decide.ts";
 import type { Vitals } from "./health.ts";
 import { Hearing } from "./hearing.ts";
-import { type Errand, type GroupRecord, type Member, type Report, servingRole, type ServerView } from "./members.ts";
+import {
+  type Errand,
+  type GroupRecord,
+  isWhole,
+  type Member,
+  type Report,
+  servingRole,
+  type ServerView,
+} from "./members.ts";
 import type { Board, Labels, Server, Snapshot } from "./ports.ts";
 
 export interface Log {
@@ -55,6 +63,7 @@ export class Agent {
   #lastAnswer: ServerView | undefined;
   #answeredAt: number;
   #upAt = Number.NEGATIVE_INFINITY;
+  #wholeSince: number | undefined;
   #roundAt: number;
   #boardError: string | undefined;
   readonly #due = { note: 0, tend: 0, mark: 0, certificate: 0 };
@@ -127,6 +136,7 @@ export class Agent {
       heard: this.#hearing.fresh(clock()),
       leaving: this.#leaving,
       cloneBeyond,
+      wholeFor: this.#wholeSince === undefined ? 0 : clock() - this.#wholeSince,
     });
     this.#show(action);
     await this.#act(action, snapshot);
@@ -176,6 +186,8 @@ export class Agent {
 
   #look(view: ServerView): void {
     this.#view = view;
+    if (isWhole(view, this.#options.members.length)) this.#wholeSince ??= this.#options.clock();
+    else this.#wholeSince = undefined;
     if (view.kind === "down") return;
     this.#lastAnswer = view;
     this.#answeredAt = this.#options.clock();

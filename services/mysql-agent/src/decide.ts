@@ -16,7 +16,12 @@ export interface Situation {
   readonly leaving: boolean;
   /** A member that lacks more transactions than this is cloned instead of caught up. */
   readonly cloneBeyond: number;
+  /** For how long this agent has seen all members online, in milliseconds; 0 while one is away. */
+  readonly wholeFor: number;
 }
+
+/** A group that has been whole for so long is not being updated pod by pod, in milliseconds. */
+const settled = 60_000;
 
 export type Action =
   | { readonly kind: "none"; readonly why: string }
@@ -60,7 +65,7 @@ export function decide(situation: Situation): Action {
       return { kind: "stop", why: "the server left the group by an error" };
     case "online":
       return hasQuorum(server)
-        ? renew(situation, server)
+        ? stay(situation, server)
         : none("in a group without a quorum, which the server leaves by itself");
     case "recovering":
       return none("catching up");
@@ -71,16 +76,39 @@ export function decide(situation: Situation): Action {
 
 function leave(server: UpView): Action {
   if (server.state === "offline") return { kind: "left" };
-  return handOver(server) ?? { kind: "stop", why: "asked to leave" };
+  return handOver(server, theNext) ?? { kind: "stop", why: "asked to leave" };
 }
 
-/** A primary hands over to the last by name: an update of the pods begins there, so it has been restarted already. */
-function handOver(server: UpView): Action | undefined {
-  if (servingRole(server) !== "primary") return undefined;
-  const [heir] = server.view
-    .filter(({ uuid, state }) => uuid !== server.uuid && state === "online")
-    .toSorted((one, other) => other.host.localeCompare(one.host) || other.port - one.port);
+/** Which of the others, by name, is to lead after this member. */
+type Heir = (others: readonly Seen[], own: Seen) => Seen | undefined;
+
+const byName = (one: Seen, other: Seen): number => one.host.localeCompare(other.host) || one.port - other.port;
+const theFirst: Heir = ([heir]) => heir;
+/** An update restarts the pods from the last to the first: the next one has been restarted, and needn't hand over, too. */
+const theNext: Heir = (others, own) => others.find((other) => byName(other, own) > 0) ?? others[0];
+
+function handOver(server: UpView, choose: Heir): Action | undefined {
+  const own = server.view.find(({ uuid }) => uuid === server.uuid);
+  if (own === undefined || servingRole(server) !== "primary") return undefined;
+  const others = server.view.filter(({ uuid, state }) => uuid !== server.uuid && state === "online").toSorted(byName);
+  const heir = choose(others, own);
   return heir === undefined ? undefined : { kind: "hand-over", to: heir };
+}
+
+function stay(situation: Situation, server: UpView): Action {
+  return server.certificate === "present"
+    ? (makeReady(situation, server) ?? none("in the group"))
+    : renew(situation, server);
+}
+
+/**
+ * The last member is the first that an update of the pods restarts: whoever takes over from it then has to hand over
+ * again. So it doesn't stay primary once all is well.
+ */
+function makeReady({ self, members, heard, wholeFor }: Situation, server: UpView): Action | undefined {
+  if (members.length === 1 || self !== members.at(-1) || wholeFor < settled) return undefined;
+  if ([...heard.values()].some(({ errand }) => errand !== undefined)) return undefined;
+  return handOver(server, theFirst);
 }
 
 /**
@@ -88,7 +116,6 @@ function handOver(server: UpView): Action | undefined {
  * one only then. One at a time, while all are well; the primary is the last, after a hand-over.
  */
 function renew({ self, members, heard }: Situation, server: UpView): Action {
-  if (server.certificate === "present") return none("in the group");
   const others = server.view.filter(({ uuid }) => uuid !== server.uuid);
   if (others.length === 0) return renewAlone(members, heard, server);
   if (others.some(({ state }) => state !== "online")) return none("renews its certificate once all are online");
@@ -97,7 +124,7 @@ function renew({ self, members, heard }: Situation, server: UpView): Action {
   if (busy !== undefined) return none(`renews its certificate after ${busy[0]}`);
   const first = peers.find(([name, { server: peer }]) => goesBefore(peer, name, server, self));
   if (first !== undefined) return none(`renews its certificate after ${first[0]}`);
-  return handOver(server) ?? { kind: "stop", why: "to take up the renewed certificate" };
+  return handOver(server, theFirst) ?? { kind: "stop", why: "to take up the renewed certificate" };
 }
 
 function goesBefore(peer: Report["server"], name: string, server: UpView, self: string): boolean {

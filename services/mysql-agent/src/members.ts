@@ -99,6 +99,11 @@ export function hasQuorum(view: UpView, outside: ReadonlySet<string> = new Set()
   return reached.length * 2 > view.view.length;
 }
 
+/** Whether this server sees a group of all configured members, online. */
+export function isWhole(view: ServerView, members: number): boolean {
+  return view.kind === "up" && view.view.length === members && view.view.every(({ state }) => state === "online");
+}
+
 /** The role that clients may rely on: none without a quorum. */
 export function servingRole(view: ServerView): Role | undefined {
   return view.kind === "up" && hasQuorum(view) ? view.role : undefined;

@@ -34,6 +34,7 @@ export async function runAgent(settings: Settings, log: Log, stop: AbortSignal):
   const server = new MySqlServer({
     self,
     members,
+    allowed: settings.MYSQL_ALLOWED_HOSTS ?? members.map(({ host }) => host),
     address: settings.MYSQL_LOCAL_HOST,
     groupName: settings.MYSQL_GROUP_NAME,
     schema: settings.MYSQL_SCHEMA,

@@ -27,11 +27,18 @@ const members = z.string().transform((written, context): readonly Member[] => {
   return result;
 });
 
+/** `mysql-0.mysql.ns.svc,…` */
+const hosts = z
+  .string()
+  .regex(/^[A-Za-z0-9.-]+(,[A-Za-z0-9.-]+)*$/, "expected HOST,…")
+  .transform((written): readonly string[] => written.split(","));
+
 const schema = z.object({
   MYSQL_GROUP: name,
   MYSQL_GROUP_NAME: z.uuid(),
   MYSQL_MEMBER: name,
   MYSQL_MEMBERS: members,
+  MYSQL_ALLOWED_HOSTS: hosts.optional(),
   MYSQL_LOCAL_HOST: z.string().default("127.0.0.1"),
   MYSQL_SCHEMA: z
     .string()

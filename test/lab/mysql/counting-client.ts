@@ -26,11 +26,15 @@ export interface ClientSettings {
   readonly writers: number;
   /** Milliseconds between two rows of a writer. */
   readonly pause: number;
+  /** Milliseconds between two rows that are also tried on each member itself, whoever leads; absent: none are. */
+  readonly knock?: number;
 }
 
 /** Answer to `mark`. */
 export interface Marked {
   readonly acknowledged: number;
+  /** The time since the command before, in seconds. */
+  readonly seconds: number;
   /** Seconds. */
   readonly outage: number;
   readonly refusedLogins: number;
@@ -39,21 +43,48 @@ export interface Marked {
 /** Answer to `stop`. */
 export interface Verdict {
   readonly acknowledged: number;
+  /** Of them, those that a member acknowledged that was asked itself, not through the primary's Service. */
+  readonly direct: number;
   /** Acknowledged rows that a member lacks, by its host; hosts with none are absent. */
   readonly lost: Readonly<Record<string, number>>;
-  /** How often the server that takes the writes was another one than before, in the order of commits. */
-  readonly changes: number;
+  /** Who took writes, one after the other, as all rows that are in the table tell; two that write at a time alternate. */
+  readonly terms: readonly Term[];
   readonly refusedLogins: number;
   readonly logins: number;
 }
 
+/** A time in which one server took all writes. */
+export interface Term {
+  /** Number of the member (`server_id`). */
+  readonly server: number;
+  readonly rows: number;
+  /** From its first row to its last, in seconds. */
+  readonly seconds: number;
+}
+
+interface Row {
+  readonly id: number;
+  readonly server: number;
+  /** When the statement began, in seconds. */
+  readonly at: number;
+}
+
 const table = "tokenshield.counted";
+const insert = `INSERT INTO ${table} (id, server) VALUES (?, @@server_id)`;
+/** ER_OPTION_PREVENTS_STATEMENT: the member is read-only. */
+const readOnly = 1290;
+/** Rows of one writer. */
+const range = 1_000_000_000;
+/** Rows that are read at a time. */
+const page = 50_000;
 
 class CountingClient {
   readonly #settings: ClientSettings;
   readonly #acknowledged: number[] = [];
+  #direct = 0;
   #running = true;
   #marked = 0;
+  #markedAt = 0;
   #lastAt = performance.now();
   #longest = 0;
   #refused = 0;
@@ -64,15 +95,19 @@ class CountingClient {
   }
 
   async run(): Promise<void> {
-    const { writers } = this.#settings;
+    const { knock, members, writers } = this.#settings;
     await this.#patiently(async (session) => {
       await session.run(`DROP TABLE IF EXISTS ${table}`);
       await session.run(
-        `CREATE TABLE ${table} (id BIGINT PRIMARY KEY, server CHAR(36) NOT NULL, at TIMESTAMP(6) NOT NULL DEFAULT NOW(6))`,
+        `CREATE TABLE ${table} (id BIGINT PRIMARY KEY, server INT NOT NULL, at TIMESTAMP(6) NOT NULL DEFAULT NOW(6))`,
       );
     });
     this.#lastAt = performance.now();
-    const work = Promise.all(Array.from({ length: writers }, (_, index) => this.#write(index)));
+    this.#markedAt = this.#lastAt;
+    const work = Promise.all([
+      ...Array.from({ length: writers }, (_, index) => this.#write(index)),
+      ...(knock === undefined ? [] : members.map((host, index) => this.#knock(host, writers + index, knock))),
+    ]);
     process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
     for await (const line of createInterface({ input: process.stdin })) {
       if (line === "mark") process.stdout.write(`${JSON.stringify(this.#mark())}\n`);
@@ -85,23 +120,26 @@ class CountingClient {
 
   #mark(): Marked {
     const count = this.#acknowledged.length;
+    const now = performance.now();
     const marked = {
       acknowledged: count - this.#marked,
-      outage: Math.max(this.#longest, performance.now() - this.#lastAt) / 1000,
+      seconds: (now - this.#markedAt) / 1000,
+      outage: Math.max(this.#longest, now - this.#lastAt) / 1000,
       refusedLogins: this.#refused,
     };
     this.#marked = count;
+    this.#markedAt = now;
     this.#longest = 0;
-    this.#lastAt = performance.now();
+    this.#lastAt = now;
     return marked;
   }
 
   async #write(index: number): Promise<void> {
     let session: Session | undefined;
-    for (let row = index * 1_000_000_000; this.#running; row += 1) {
+    for (let row = index * range; this.#running; row += 1) {
       try {
         session ??= await this.#login(this.#settings.primary, 3_000);
-        await session.run(`INSERT INTO ${table} (id, server) VALUES (?, @@server_uuid)`, [row]);
+        await session.run(insert, [row]);
         this.#acknowledged.push(row);
         const now = performance.now();
         this.#longest = Math.max(this.#longest, now - this.#lastAt);
@@ -118,6 +156,29 @@ class CountingClient {
         session = undefined;
         await sleep(100);
       }
+    }
+    session?.close();
+  }
+
+  /** Tries to write on one member, whether or not it leads: what it should not take would be seen in the table. */
+  async #knock(host: string, index: number, pause: number): Promise<void> {
+    let session: Session | undefined;
+    for (let row = index * range; this.#running; row += 1) {
+      try {
+        session ??= await this.#login(host, 2_000);
+        await session.run(insert, [row]);
+        this.#acknowledged.push(row);
+        this.#direct += 1;
+      } catch (error) {
+        if (!(error instanceof MySqlRefusal)) throw error;
+        if (error.errno === accessDenied) this.#refused += 1;
+        // A secondary refuses and can be asked again.
+        if (error.errno !== readOnly) {
+          session?.close();
+          session = undefined;
+        }
+      }
+      await sleep(pause);
     }
     session?.close();
   }
@@ -143,27 +204,22 @@ class CountingClient {
       text(await session.one("SELECT @@gtid_executed AS executed"), "executed").replaceAll("\n", ""),
     );
     const lost: Record<string, number> = {};
+    let rows: readonly Row[] = [];
     for (const host of this.#settings.members) {
-      const missing = await this.#patiently(async (session) => {
+      rows = await this.#patiently(async (session) => {
         await session.run("SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 60)", [executed], 70_000);
-        const rows = await session.run(`SELECT id FROM ${table}`, [], 60_000);
-        const found = new Set(rows.map((row) => Number(text(row, "id"))));
-        return this.#acknowledged.filter((row) => !found.has(row)).length;
+        return allRows(session);
       }, host);
+      const found = new Set(rows.map(({ id }) => id));
+      const missing = this.#acknowledged.filter((row) => !found.has(row)).length;
       if (missing > 0) lost[host] = missing;
     }
-    const changes = await this.#patiently(async (session) => {
-      const counted = await session.one(
-        `SELECT COALESCE(SUM(server <> before_it), 0) AS changes
-           FROM (SELECT server, LAG(server, 1, server) OVER (ORDER BY at) AS before_it FROM ${table}) AS ordered`,
-      );
-      return Number(text(counted, "changes"));
-    });
     await this.#patiently((session) => session.run(`DROP TABLE ${table}`));
     return {
       acknowledged: this.#acknowledged.length,
+      direct: this.#direct,
       lost,
-      changes,
+      terms: termsOf(rows),
       refusedLogins: this.#refused,
       logins: this.#logins,
     };
@@ -188,6 +244,37 @@ class CountingClient {
       }
     }
   }
+}
+
+/** Every row of the table. */
+async function allRows(session: Session): Promise<readonly Row[]> {
+  const all: Row[] = [];
+  for (let last = -1; ; last = all.at(-1)?.id ?? last) {
+    const rows = await session.run(
+      `SELECT id, server, UNIX_TIMESTAMP(at) AS at FROM ${table} WHERE id > ? ORDER BY id LIMIT ${page}`,
+      [last],
+      60_000,
+    );
+    for (const row of rows) {
+      all.push({ id: Number(text(row, "id")), server: Number(text(row, "server")), at: Number(text(row, "at")) });
+    }
+    if (rows.length < page) return all;
+  }
+}
+
+/** The servers' clocks are compared: all members must run on one machine. */
+function termsOf(rows: readonly Row[]): readonly Term[] {
+  const terms: { server: number; rows: number; first: number; last: number }[] = [];
+  for (const { server, at } of rows.toSorted((one, other) => one.at - other.at)) {
+    const term = terms.at(-1);
+    if (term?.server !== server) {
+      terms.push({ server, rows: 1, first: at, last: at });
+      continue;
+    }
+    term.rows += 1;
+    term.last = at;
+  }
+  return terms.map(({ first, last, ...term }) => ({ ...term, seconds: last - first }));
 }
 
 await new CountingClient(JSON.parse(process.argv[2] ?? "{}") as ClientSettings).run();

@@ -15,66 +15,88 @@ const suffix = `${namespace}.svc.cluster.local`;
 /** kubectl in the tenant's namespace. */
 export const inTenant = (...words: readonly string[]): Promise<string> => kubectl("-n", namespace, ...words);
 
-/** The pod that carries the primary's label; undefined while none does. */
-export async function primaryPod(): Promise<string | undefined> {
-  const names = await inTenant(
-    "get",
-    "pods",
-    "-l",
-    "tokenization.io/mysql-role=primary",
-    "-o",
-    "jsonpath={.items[*].metadata.name}",
-  );
-  const [name, ...more] = names.split(" ").filter((word) => word !== "");
-  if (more.length > 0) throw new Error(`two pods carry the primary's label: ${names}`);
-  return name;
-}
-
-/** What one member sees of its group, from its agent's report: `HOST:STATE:ROLE`, sorted; undefined without a report. */
-export async function viewOf(member: string): Promise<readonly string[] | undefined> {
-  const { stdout, status } = await attemptLab([
-    "kubectl",
-    "-n",
-    namespace,
-    "get",
-    "lease",
-    `${group}.${member}`,
-    "-o",
-    "jsonpath={.metadata.annotations.tokenization\\.io/mysql-report}",
-  ]);
-  if (status !== 0 || stdout === "") return undefined;
-  const { server } = JSON.parse(stdout) as {
-    server: { view?: readonly { host: string; state: string; role?: string }[] };
+interface Item {
+  readonly kind: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly annotations?: Readonly<Record<string, string>>;
+    readonly labels?: Readonly<Record<string, string>>;
   };
-  return (server.view ?? [])
-    .map(({ host, state, role = "none" }) => `${host.split(".")[0] ?? ""}:${state}:${role}`)
-    .sort();
+  readonly status?: { readonly conditions?: readonly { readonly type: string; readonly status: string }[] };
 }
 
-/** The names of the members of a group of three. */
-export const members = [0, 1, 2].map((ordinal) => `${group}-${ordinal}`);
+/** What agents and the API server tell of the members, in one look. */
+export interface Look {
+  /** Pods that carry the primary's label. */
+  readonly primaries: readonly string[];
+  /** Pods that are ready. */
+  readonly ready: readonly string[];
+  /** What each member sees of its group: `NAME:STATE:ROLE`, sorted; members without a report are absent. */
+  readonly views: ReadonlyMap<string, readonly string[]>;
+}
+
+export async function look(): Promise<Look> {
+  const { items } = JSON.parse(await inTenant("get", "pods,leases", "-o", "json")) as { items: readonly Item[] };
+  const pods = items.filter(
+    ({ kind, metadata }) => kind === "Pod" && metadata.labels?.["tokenization.io/role"] === "database",
+  );
+  const views = new Map<string, readonly string[]>();
+  for (const { kind, metadata } of items) {
+    const report = metadata.annotations?.["tokenization.io/mysql-report"];
+    if (kind !== "Lease" || report === undefined) continue;
+    const { server } = JSON.parse(report) as {
+      server: { view?: readonly { host: string; state: string; role?: string }[] };
+    };
+    const view = (server.view ?? []).map(
+      ({ host, state, role }) => `${host.split(".")[0] ?? ""}:${state}:${role ?? "none"}`,
+    );
+    views.set(metadata.name.slice(group.length + 1), view.sort());
+  }
+  const named = (some: readonly Item[]): string[] => some.map(({ metadata }) => metadata.name);
+  return {
+    primaries: named(pods.filter(({ metadata }) => metadata.labels?.["tokenization.io/mysql-role"] === "primary")),
+    ready: named(
+      pods.filter(({ status }) =>
+        status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True"),
+      ),
+    ),
+    views,
+  };
+}
+
+/** What one member sees of its group, see `Look`. */
+export const viewOf = async (member: string): Promise<readonly string[] | undefined> =>
+  (await look()).views.get(member);
+
+/** The names of the members of a group. */
+export const membersOf = (size: number): readonly string[] =>
+  Array.from({ length: size }, (_, ordinal) => `${group}-${ordinal}`);
+
+/** The members of the lab's group. */
+export const members = membersOf(3);
+
+/** How long a group may take to be whole again by itself, in milliseconds. */
+const patience = 300_000;
 
 /**
  * Waits until every member reports the same group of all members, online, and all pods are ready.
+ * @param names the members; with one that stays away, those that are to be the whole group
  * @returns the primary's pod
  */
-export async function wholeGroup(patience = 180_000): Promise<string> {
+export async function wholeGroup(names: readonly string[] = members): Promise<string> {
   const end = Date.now() + patience;
   for (;;) {
-    const views = await Promise.all(members.map(viewOf));
-    const texts = views.map((view) => view?.join(" ") ?? "no report");
-    const online = views.every((view) => view?.filter((one) => one.includes(":online:")).length === members.length);
-    const primary = await primaryPod();
-    if (
-      online &&
-      new Set(texts).size === 1 &&
-      primary !== undefined &&
-      texts[0]?.includes(`${primary}:online:primary`)
-    ) {
-      await inTenant("wait", "pod", "-l", "tokenization.io/role=database", "--for=condition=Ready", "--timeout=60s");
-      return primary;
+    const { primaries, ready, views } = await look();
+    const [primary = "none"] = primaries;
+    const wanted = names.map((name) => `${name}:online:${name === primary ? "primary" : "secondary"}`).join(" ");
+    const good = names.every((name) => views.get(name)?.join(" ") === wanted && ready.includes(name));
+    if (good && primaries.length === 1) return primary;
+    if (Date.now() > end) {
+      const seen = [...views].map(([name, view]) => `${name}: ${view.join(" ")}`);
+      throw new Error(
+        `no whole group:\n${seen.join("\n")}\nprimary ${primaries.join(", ")}; ready ${ready.join(", ")}`,
+      );
     }
-    if (Date.now() > end) throw new Error(`no whole group:\n${texts.join("\n")}\nprimary ${primary ?? "none"}`);
     await new Promise((resolve) => setTimeout(resolve, 500));
   }
 }
@@ -98,7 +120,7 @@ const pod = (name: string): object => ({
         name: "client",
         image: image("mysql-agent"),
         command: ["sleep", "1000000"],
-        resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { cpu: "1", memory: "256Mi" } },
+        resources: { requests: { cpu: "50m", memory: "64Mi" }, limits: { cpu: "1", memory: "512Mi" } },
         securityContext: {
           allowPrivilegeEscalation: false,
           readOnlyRootFilesystem: true,
@@ -155,7 +177,8 @@ export class ClientPod {
   /** @param caBundle what the tenant's clients trust, PEM */
   static async start(
     caBundle: string,
-    load: { readonly writers: number; readonly pause: number },
+    load: Pick<ClientSettings, "writers" | "pause" | "knock">,
+    names: readonly string[] = members,
     name = "counting-client",
   ): Promise<ClientPod> {
     await inTenant("delete", "pod", name, "--ignore-not-found", "--force", "--grace-period=0");
@@ -165,7 +188,7 @@ export class ClientPod {
     await within(name, "/client/main.mjs", bundle());
     const settings: ClientSettings = {
       primary: `${group}.${suffix}`,
-      members: members.map((member) => `${member}.${group}-members.${suffix}`),
+      members: names.map((member) => `${member}.${group}-members.${suffix}`),
       user: "tokenshield",
       passwordFile: "/mnt/secrets/db-password",
       caFile: "/client/ca.pem",

@@ -27,6 +27,8 @@ export interface Passwords {
 export interface MySqlServerOptions {
   readonly self: Member;
   readonly members: readonly Member[];
+  /** Hosts that may join: the members', and those of members that the group may be grown by while this server runs. */
+  readonly allowed: readonly string[];
   /** Where the agent itself reaches its server: inside the pod. The certificate names the member all the same. */
   readonly address: string;
   /** `group_replication_group_name`, a UUID that never changes. */
@@ -272,7 +274,7 @@ export class MySqlServer implements Server {
 
   /** The group's settings belong to the agent: the server's own file needs to know nothing about the other members. */
   async #configure(session: Session): Promise<void> {
-    const { self, members, groupName, tlsMode } = this.#options;
+    const { allowed, self, members, groupName, tlsMode } = this.#options;
     const address = ({ host, groupPort }: Member): string => `${host}:${groupPort}`;
     const settings: Readonly<Record<string, Value>> = {
       group_replication_bootstrap_group: "OFF",
@@ -281,12 +283,14 @@ export class MySqlServer implements Server {
       group_replication_group_name: groupName,
       group_replication_local_address: address(self),
       group_replication_group_seeds: members.map(address).join(","),
-      group_replication_ip_allowlist: [...new Set(members.map(({ host }) => host))].join(","),
+      group_replication_ip_allowlist: [...new Set(allowed)].join(","),
       group_replication_ssl_mode: tlsMode,
       group_replication_recovery_use_ssl: "ON",
       group_replication_recovery_ssl_verify_server_cert: "ON",
       group_replication_recovery_reconnect_interval: 3,
       group_replication_recovery_retry_count: 20,
+      // Of equals the first is elected: the last is no good primary when pods are updated, see `decide.ts`.
+      group_replication_member_weight: 90 - 10 * members.indexOf(self),
       group_replication_member_expel_timeout: 0,
       group_replication_unreachable_majority_timeout: 6,
       group_replication_autorejoin_tries: 0,

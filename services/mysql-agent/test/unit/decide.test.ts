@@ -2,7 +2,6 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { groupCertificate } from "../../src/certificate.ts";
 import { type Action, decide, type Situation } from "../../src/decide.ts";
-import { Hearing } from "../../src/hearing.ts";
 import type { GroupRecord, OwnState, Report, Seen, ServerView, UpView } from "../../src/members.ts";
 
 const source = "3e11fa47-71ca-11e1-9e33-c80aa9429562";
@@ -51,6 +50,7 @@ function at(own: ServerView, heard: Readonly<Record<string, Report>>, more: Part
     heard: new Map(Object.entries(heard)),
     leaving: false,
     cloneBeyond: 100,
+    wholeFor: 0,
     ...more,
   };
 }
@@ -221,6 +221,27 @@ describe("the decision of a member that is out of the group", () => {
     });
   }
 
+  const heirOf = (action: Action): string => (action.kind === "hand-over" ? action.to.uuid : action.kind);
+  const led = (primary: string, self: string, more: Partial<Situation> = {}): string => {
+    const view = members.map((name) => member(name, "online", name === primary ? "primary" : "secondary"));
+    const role = primary === self ? "primary" : "secondary";
+    const heard = Object.fromEntries(members.filter((name) => name !== self).map((name) => [name, online(name)]));
+    return heirOf(decide(at(up(self, "online", { role, view }), heard, { self, ...more })));
+  };
+
+  it("hands over to the next one, which an update from the last to the first has been to already", () => {
+    const leaving = { leaving: true };
+    assert.deepEqual([led("m-0", "m-0", leaving), led("m-1", "m-1", leaving)], ["m-1", "m-2"]);
+    assert.equal(led("m-2", "m-2", leaving), "m-0", "after the last comes the first");
+  });
+
+  it("hands over as the last one, which an update begins with, once all have been well for a minute", () => {
+    assert.equal(led("m-2", "m-2", { wholeFor: 60_000 }), "m-0");
+    assert.equal(led("m-2", "m-2", { wholeFor: 59_000 }), "none", "an update may be under way");
+    assert.equal(led("m-1", "m-1", { wholeFor: 600_000 }), "none", "no other needs to");
+    assert.equal(led("m-0", "m-2", { wholeFor: 600_000 }), "none", "it isn't the primary");
+  });
+
   it("takes an idle secondary for the donor before the primary and before one that gives a clone already", () => {
     const far = { executed: `${source}:1-500` };
     const heard = {
@@ -363,7 +384,16 @@ describe("the decisions of all members together", () => {
         const reports = servers.map((server, index) => report(`m-${index}`, server, { epoch }));
         const starters = reports.filter((own) => {
           const heard = new Map(reports.filter((each) => each !== own).map((each) => [each.member, each]));
-          const situation = { self: own.member, members, group, own, heard, leaving: false, cloneBeyond: 9 };
+          const situation = {
+            self: own.member,
+            members,
+            group,
+            own,
+            heard,
+            leaving: false,
+            cloneBeyond: 9,
+            wholeFor: 0,
+          };
           return decide(situation).kind === "bootstrap";
         });
         assert.ok(starters.length <= 1);
@@ -372,39 +402,5 @@ describe("the decisions of all members together", () => {
       }),
       { numRuns: 1_000 },
     );
-  });
-});
-
-describe("what an agent has heard", () => {
-  const from = (sequence: number, incarnation = "i"): ReadonlyMap<string, Report> =>
-    new Map([["m-0", offline("m-0", undefined, { sequence, incarnation })]]);
-
-  it("counts only once it changes here: what lay there before may be of long ago", () => {
-    const hearing = new Hearing(5_000);
-    hearing.take(from(7), 0);
-    assert.equal(hearing.fresh(0).size, 0);
-    hearing.take(from(7), 1_000);
-    assert.equal(hearing.fresh(1_000).size, 0);
-    hearing.take(from(8), 2_000);
-    assert.equal(hearing.fresh(2_000).size, 1);
-  });
-
-  it("counts for as long as the patience lasts, by this agent's clock alone", () => {
-    const hearing = new Hearing(5_000);
-    hearing.take(from(1), 0);
-    hearing.take(from(2), 1_000);
-    hearing.take(from(2), 6_000);
-    assert.equal(hearing.fresh(6_000).size, 1);
-    assert.equal(hearing.fresh(6_001).size, 0);
-    hearing.take(from(1, "next"), 7_000);
-    assert.equal(hearing.fresh(7_000).size, 1);
-  });
-
-  it("is forgotten with its Lease", () => {
-    const hearing = new Hearing(5_000);
-    hearing.take(from(1), 0);
-    hearing.take(from(2), 1);
-    hearing.take(new Map(), 2);
-    assert.equal(hearing.fresh(2).size, 0);
   });
 });

@@ -229,6 +229,19 @@ describe("agents in a simulated world", function () {
     assert.ok(world.log.some((line) => line.includes("hand-over")));
   });
 
+  it("don't leave the lead with the last member, which an update of the pods begins with", async () => {
+    const world = new World(3);
+    await calm(world, 400);
+    const last = at(world, 2);
+    assert.ok(last.group);
+    last.group.primary = last;
+    await calm(world, 100);
+    assert.equal(last.group.primary.member.name, "m-2", "an update may be under way");
+    await calm(world, 1_000);
+    assert.equal(last.group.primary.member.name, "m-0");
+    assertWhole(world);
+  });
+
   for (const size of [3, 5]) {
     it(`never start two groups or lose a row, and always come back, whatever happens to ${size} members`, async () => {
       await fc.assert(

@@ -142,6 +142,8 @@ export class TestGroup {
         MYSQL_GROUP_NAME: "7d9f1c9e-5a1b-4c58-9d0f-0a4f8f2f3b11",
         MYSQL_MEMBER: member.name,
         ...this.#memberSettings(),
+        // As in a cluster, where members that may be added have no address yet.
+        MYSQL_ALLOWED_HOSTS: "127.0.0.1,not-there.invalid",
         MYSQL_CLONE_BEYOND: `${this.#cloneBeyond}`,
         SECRETS_MOUNT_PATH: join(this.folder, "secrets"),
         MYSQL_TLS_CERT: join(this.folder, member.name, "tls/tls.crt"),
