@@ -28,6 +28,14 @@ export interface ClientSettings {
   readonly pause: number;
   /** Milliseconds between two rows that are also tried on each member itself, whoever leads; absent: none are. */
   readonly knock?: number;
+  /** Further accounts that log in again and again, to see that none is refused. */
+  readonly visitors?: readonly Visitor[];
+}
+
+/** An account that logs in and does nothing. */
+export interface Visitor {
+  readonly user: string;
+  readonly passwordFile: string;
 }
 
 /** Answer to `mark`. */
@@ -95,7 +103,7 @@ class CountingClient {
   }
 
   async run(): Promise<void> {
-    const { knock, members, writers } = this.#settings;
+    const { knock, members, visitors = [], writers } = this.#settings;
     await this.#patiently(async (session) => {
       await session.run(`DROP TABLE IF EXISTS ${table}`);
       await session.run(
@@ -107,6 +115,7 @@ class CountingClient {
     const work = Promise.all([
       ...Array.from({ length: writers }, (_, index) => this.#write(index)),
       ...(knock === undefined ? [] : members.map((host, index) => this.#knock(host, writers + index, knock))),
+      ...visitors.map((visitor) => this.#visit(visitor)),
     ]);
     process.stdout.write(`${JSON.stringify({ ready: true })}\n`);
     for await (const line of createInterface({ input: process.stdin })) {
@@ -183,8 +192,21 @@ class CountingClient {
     session?.close();
   }
 
-  async #login(host: string, timeout: number): Promise<Session> {
-    const { user, passwordFile, caFile } = this.#settings;
+  async #visit(visitor: Visitor): Promise<void> {
+    while (this.#running) {
+      try {
+        (await this.#login(this.#settings.primary, 3_000, visitor)).close();
+      } catch (error) {
+        if (!(error instanceof MySqlRefusal)) throw error;
+        if (error.errno === accessDenied) this.#refused += 1;
+      }
+      await sleep(100);
+    }
+  }
+
+  async #login(host: string, timeout: number, as: Visitor = this.#settings): Promise<Session> {
+    const { caFile } = this.#settings;
+    const { user, passwordFile } = as;
     const login: Login = {
       host,
       port: 3306,

@@ -37,9 +37,7 @@ export interface Look {
 
 export async function look(): Promise<Look> {
   const { items } = JSON.parse(await inTenant("get", "pods,leases", "-o", "json")) as { items: readonly Item[] };
-  const pods = items.filter(
-    ({ kind, metadata }) => kind === "Pod" && metadata.labels?.["tokenization.io/role"] === "database",
-  );
+  const pods = items.filter(({ kind, metadata }) => kind === "Pod" && metadata.name.startsWith(`${group}-`));
   const views = new Map<string, readonly string[]>();
   for (const { kind, metadata } of items) {
     const report = metadata.annotations?.["tokenization.io/mysql-report"];
@@ -101,12 +99,15 @@ export async function wholeGroup(names: readonly string[] = members): Promise<st
   }
 }
 
-const pod = (name: string): object => ({
+/** Whose secrets a client has. */
+type Part = "tokenizer" | "database";
+
+const pod = (name: string, part: Part): object => ({
   apiVersion: "v1",
   kind: "Pod",
-  metadata: { name, namespace, labels: { "tokenization.io/role": "tokenizer" } },
+  metadata: { name, namespace, labels: { "tokenization.io/role": part } },
   spec: {
-    serviceAccountName: "tokenshield-tokenizer",
+    serviceAccountName: `tokenshield-${part}`,
     automountServiceAccountToken: false,
     terminationGracePeriodSeconds: 0,
     securityContext: {
@@ -138,7 +139,7 @@ const pod = (name: string): object => ({
         csi: {
           driver: "secrets-store.csi.k8s.io",
           readOnly: true,
-          volumeAttributes: { secretProviderClass: "tokenshield-secrets-lab-vault-tokenizer" },
+          volumeAttributes: { secretProviderClass: `tokenshield-secrets-lab-vault-${part}` },
         },
       },
       { name: "client", emptyDir: {} },
@@ -177,12 +178,13 @@ export class ClientPod {
   /** @param caBundle what the tenant's clients trust, PEM */
   static async start(
     caBundle: string,
-    load: Pick<ClientSettings, "writers" | "pause" | "knock">,
+    load: Pick<ClientSettings, "writers" | "pause" | "knock" | "visitors">,
     names: readonly string[] = members,
     name = "counting-client",
   ): Promise<ClientPod> {
     await inTenant("delete", "pod", name, "--ignore-not-found", "--force", "--grace-period=0");
-    await apply(pod(name));
+    // Only the database's own pods have the passwords of its other accounts.
+    await apply(pod(name, load.visitors === undefined ? "tokenizer" : "database"));
     await inTenant("wait", `pod/${name}`, "--for=condition=Ready", "--timeout=120s");
     await within(name, "/client/ca.pem", caBundle);
     await within(name, "/client/main.mjs", bundle());
@@ -213,6 +215,11 @@ export class ClientPod {
       child.stdin.write(`${command}\n`);
       return answer();
     });
+  }
+
+  /** A file as this pod sees it. */
+  read(path: string): Promise<string> {
+    return inTenant("exec", this.#name, "--", "cat", path);
   }
 
   /** What happened since the last call. */
