@@ -80,8 +80,8 @@ export async function buildPlatform(settings: Settings, surroundings: Surroundin
     });
   const platform = { settings, foundation, addons, storage, tenants: new Map(tenants) };
   if (settings.monitoring.mode === "none") return platform;
-  const { vaultCa } = surroundings;
-  return { ...platform, monitoring: new Monitoring("monitoring", { ...platform, vaultCa }, opts) };
+  const { vaultCa, charts } = surroundings;
+  return { ...platform, monitoring: new Monitoring("monitoring", { ...platform, vaultCa, charts }, opts) };
 }
 
 function clusterProvider({ cluster }: Settings, { kubeconfig }: Surroundings): kubernetes.Provider {

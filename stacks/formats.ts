@@ -107,3 +107,7 @@ export const pemCertificates = (): z.ZodString =>
     "certificates in PEM, -----BEGIN CERTIFICATE-----…",
     262_144,
   );
+
+/** Labels of Kubernetes objects. */
+export const labels = (): z.ZodRecord<z.ZodString, z.ZodString> =>
+  z.record(z.string().regex(/^[a-zA-Z0-9./_-]+$/, { error: "label names" }), z.string().max(63));

@@ -1,11 +1,20 @@
 import { z } from "zod";
-import { cidr, dnsLabel, dnsName, httpsUrl, pemCertificates, port, quantity, quantityText, webUrl } from "./formats";
+import {
+  cidr,
+  dnsLabel,
+  dnsName,
+  httpsUrl,
+  labels,
+  pemCertificates,
+  port,
+  quantity,
+  quantityText,
+  webUrl,
+} from "./formats";
+import { monitoring } from "./monitoring-schema";
 import { tenantName, tokenShieldSpec } from "./tokenshield-spec";
 
 /** One schema for a stack's settings. The fields are the keys `tokenshield:<key>` of a stack's file. */
-
-const labels = (): z.ZodRecord<z.ZodString, z.ZodString> =>
-  z.record(z.string().regex(/^[a-zA-Z0-9./_-]+$/, { error: "label names" }), z.string().max(63));
 
 const owner = (what: string): z.ZodDefault<z.ZodEnum<{ this: "this"; existing: "existing" }>> =>
   z
@@ -335,65 +344,6 @@ const tenant = z.strictObject({
     .describe("Namespaces whose pods may call the inbound proxy; empty: clients come from outside the cluster."),
   spec: tokenShieldSpec.prefault({}).describe("The TokenShield spec."),
 });
-
-const receiver = z.strictObject({
-  name: dnsLabel(40).describe("Name of the receiver."),
-  kind: z
-    .enum(["webhook", "slack", "pagerduty"])
-    .describe("What its secret is: the address of a webhook or of one of Slack's, or PagerDuty's routing key."),
-  severities: z
-    .array(z.enum(["critical", "warning", "info"]))
-    .min(1)
-    .describe("The severities that it hears of."),
-  file: dnsLabel(60).describe("Field of `monitoring/receivers` in the environment's KV mount that holds its secret."),
-});
-
-const monitoring = z
-  .strictObject({
-    mode: z
-      .enum(["managed", "existing", "none"])
-      .default("none")
-      .describe(
-        "`managed`: Prometheus and Alertmanager by this stack; `existing`: monitors and alerts for somebody else's; `none`.",
-      ),
-    namespace: dnsLabel().default("monitoring").describe("Namespace of Prometheus."),
-    prometheusLabels: labels()
-      .default({ "app.kubernetes.io/name": "prometheus" })
-      .describe("Labels of the Prometheus pods, for the network policies."),
-    labels: labels()
-      .default({})
-      .describe("Further labels of monitors and rules, by which an existing Prometheus selects them."),
-    runbooks: webUrl()
-      .default("https://tokenshield.example.com/runbooks")
-      .describe("Where `docs/runbooks` is read; alerts link there."),
-    retentionDays: z.int().min(1).max(730).default(15).describe("How long metrics are kept, in days."),
-    replicas: z.int().min(1).max(2).default(2).describe("Pods of Prometheus and of Alertmanager."),
-    memory: quantityText().default("2Gi").describe("Memory of one Prometheus, request and limit."),
-    cpuRequest: quantityText().default("100m").describe("CPU that one Prometheus is sure of."),
-    storage: quantityText().default("20Gi").describe("Volume of one Prometheus."),
-    storageClass: dnsName().optional().describe("StorageClass of the volumes. Default: the cluster's default."),
-    remoteWrite: z
-      .array(httpsUrl())
-      .default([])
-      .describe("Where samples are sent besides, without a login: a gateway in the cluster's network."),
-    remoteWriteCidrs: z.array(cidr()).default([]).describe("Addresses of those; empty: any public one."),
-    receivers: z.array(receiver).default([]).describe("Who hears of alerts."),
-    receiverCidrs: z.array(cidr()).default([]).describe("Addresses of the receivers; empty: any public one."),
-    vaultMetrics: z
-      .enum(["open", "none"])
-      .default("open")
-      .describe("`open`: Vault's listener allows metrics without a token; `none`: it doesn't, and isn't watched."),
-  })
-  .superRefine(({ mode, receivers, remoteWrite }, context) => {
-    if (new Set(receivers.map(({ name }) => name)).size < receivers.length) {
-      context.addIssue({ code: "custom", path: ["receivers"], message: "receivers with names of their own" });
-    }
-    for (const [path, list] of [["receivers", receivers] as const, ["remoteWrite", remoteWrite] as const]) {
-      if (mode !== "managed" && list.length > 0) {
-        context.addIssue({ code: "custom", path: [path], message: "nothing, as mode isn't managed" });
-      }
-    }
-  });
 
 const safety = z.strictObject({
   protect: z.boolean().default(true).describe("Refuses to delete what holds data until this is false."),

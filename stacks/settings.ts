@@ -127,6 +127,14 @@ const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
         yield [["registry", "references", name], "an image reference, as monitoring.mode is managed"];
       }
     }
+    if (monitoring.grafana.mode === "managed" && !("grafana" in registry.references)) {
+      yield [["registry", "references", "grafana"], "an image reference, as monitoring.grafana.mode is managed"];
+    }
+  },
+  function* alertsWaitInEarnest({ monitoring, safety }) {
+    if (monitoring !== undefined && safety?.dataOnDestroy === "retain" && monitoring.alertPatience < 1) {
+      yield [["monitoring", "alertPatience"], "1, as safety.dataOnDestroy is retain"];
+    }
   },
   function* auroraNeedsAws({ database, cloud }) {
     if (database?.kind === "aurora" && cloud?.provider !== "aws") {

@@ -26,10 +26,18 @@ export interface MonitoringFlowArgs {
   readonly receivers: readonly string[] | undefined;
   /** Where samples are sent besides; empty: any public address. Absent: nowhere. */
   readonly remoteWrite: readonly string[] | undefined;
+  /** Namespaces whose pods may call Grafana. Absent: there is no Grafana. */
+  readonly grafana: readonly string[] | undefined;
 }
 
 /** Ports of what runs in the monitoring namespace. */
-export const monitoringPorts = { prometheus: 9090, alertmanager: 9093, operator: 8080, driver: 8095 } as const;
+export const monitoringPorts = {
+  prometheus: 9090,
+  alertmanager: 9093,
+  operator: 8080,
+  driver: 8095,
+  grafana: 3000,
+} as const;
 
 const mesh = 9094;
 const name = "app.kubernetes.io/name";
@@ -72,7 +80,7 @@ function spec(
 
 /** The network policies of the monitoring namespace by the program that each selects; all else is denied. */
 export function monitoringPolicies(args: MonitoringFlowArgs): Readonly<Record<string, Spec>> {
-  const { dns, apiServer, vault, driver, receivers, remoteWrite } = args;
+  const { dns, apiServer, vault, driver, receivers, remoteWrite, grafana } = args;
   const api: Rule = { peers: blocks(apiServer.cidrs), ports: [apiServer.port] };
   const store: Rule = {
     peers: [
@@ -98,7 +106,10 @@ export function monitoringPolicies(args: MonitoringFlowArgs): Readonly<Record<st
     prometheus: spec(
       "prometheus",
       dns,
-      [{ peers: [own("prometheus")], ports: [prometheus] }],
+      [
+        { peers: [own("prometheus")], ports: [prometheus] },
+        ...(grafana === undefined ? [] : [{ peers: [own("grafana")], ports: [prometheus] }]),
+      ],
       [
         api,
         store,
@@ -131,6 +142,16 @@ export function monitoringPolicies(args: MonitoringFlowArgs): Readonly<Record<st
       ],
       [{ peers: [own("alertmanager")], ports: [mesh] }, outside(receivers)],
     ),
+    ...(grafana === undefined
+      ? {}
+      : {
+          grafana: spec(
+            "grafana",
+            dns,
+            [{ peers: grafana.map(inNamespace), ports: [monitoringPorts.grafana] }],
+            [{ peers: [own("prometheus")], ports: [prometheus] }],
+          ),
+        }),
     "prometheus-operator": spec("prometheus-operator", dns, [{ peers: [own("prometheus")], ports: [operator] }], [api]),
   };
 }

@@ -3,7 +3,7 @@ import { ConfigMap, Namespace, Secret, ServiceAccount } from "@pulumi/kubernetes
 import { NetworkPolicy } from "@pulumi/kubernetes/networking/v1";
 import { ClusterRole, ClusterRoleBinding, Role, RoleBinding } from "@pulumi/kubernetes/rbac/v1";
 import * as pulumi from "@pulumi/pulumi";
-import { namespaceOf, type Settings } from "../../stacks/settings";
+import type { Settings } from "../../stacks/settings";
 import type { Addons } from "../addons/addons";
 import { type ArgumentProblem, refuse } from "../checks";
 import { certificateFiles } from "../certificates/agent-config";
@@ -11,16 +11,18 @@ import { denyAll } from "../network/policies";
 import { type LabelArgs, labelsOf } from "../parts";
 import { restrictedNamespace } from "../restricted";
 import { sortedJson } from "@tokenshield/rotation";
-import { membersOf, type TokenShield } from "../tokenshield";
+import type { TokenShield } from "../tokenshield";
 import type { VaultFoundation } from "../vault/foundation";
-import { type ClusterJob, clusterJobs, type TenantJob, tenantJobs } from "./alerts/alert";
+import type { ClusterJob } from "./alerts/alert";
 import { ruleSpec } from "./alerts/rules";
-import { dashboards } from "./dashboards/boards";
+import { dashboards as boards } from "./dashboards/boards";
 import { dashboardOf } from "./dashboards/panels";
-import { apiServerMonitor, clusterMonitor, podsOfCluster, tenantMonitor, vaultScrape } from "./monitors";
+import { EntryFiles } from "./entry-files";
+import { Grafana } from "./grafana";
+import { apiServerMonitor, clusterMonitor, tenantMonitor, vaultScrape } from "./monitors";
 import { monitoringPolicies } from "./monitoring-policies";
-import { ReceiverFiles } from "./receiver-files";
 import { alertmanagerConfig } from "./receivers";
+import { isPodJob, jobsOf, type Scraped, scrapedTenants } from "./scraped";
 import { accounts, alertmanagerSpec, prometheusSpec, stackName } from "./servers";
 
 /** Arguments of `Monitoring`. */
@@ -35,15 +37,8 @@ export interface MonitoringArgs {
   readonly tenants: ReadonlyMap<string, TokenShield>;
   /** Authorities that signed Vault's certificate, PEM. Default: public ones. */
   readonly vaultCa?: string | undefined;
-}
-
-/** A tenant that is scraped. */
-interface Scraped {
-  readonly name: string;
-  readonly namespace: string;
-  readonly jobs: readonly TenantJob[];
-  readonly members: number;
-  readonly shield: TokenShield;
+  /** Where charts come from. */
+  readonly charts: string;
 }
 
 const api = "monitoring.coreos.com";
@@ -76,7 +71,7 @@ export class Monitoring extends pulumi.ComponentResource {
     this.#labels = { environment: settings.environment, tags: settings.tags };
     this.#operator = addons.needed("prometheusOperator");
     this.#home = this.#makeHome();
-    const scraped = scrapedTenants(args);
+    const scraped = scrapedTenants(settings, args.tenants);
     const jobs = mode === "managed" ? jobsOf(settings) : [];
 
     for (const tenant of scraped) this.#watch(tenant);
@@ -88,13 +83,14 @@ export class Monitoring extends pulumi.ComponentResource {
           jobs,
           leafMinutes: settings.vault.pki.leafMinutes,
           keyDays: settings.rotation.classes.encryption.intervalDays,
+          patience: settings.monitoring.alertPatience,
         },
         settings.monitoring.runbooks.replace(/\/$/, ""),
       ),
     });
-    this.#dashboards();
     const url = (service: string, port: number): string =>
       mode === "managed" ? `http://${service}-operated.${namespace}.svc:${port}` : "";
+    this.#show(url("prometheus", 9090));
     this.prometheusUrl = pulumi.output(url("prometheus", 9090));
     this.alertmanagerUrl = pulumi.output(url("alertmanager", 9093));
     this.registerOutputs({ prometheusUrl: this.prometheusUrl, alertmanagerUrl: this.alertmanagerUrl });
@@ -182,7 +178,7 @@ export class Monitoring extends pulumi.ComponentResource {
 
   #isolate(scraped: readonly Scraped[], jobs: readonly ClusterJob[], opts: pulumi.CustomResourceOptions): void {
     const { monitoring, cluster, vault, addons } = this.#args.settings;
-    const { namespace, receivers, receiverCidrs, remoteWrite, remoteWriteCidrs } = monitoring;
+    const { namespace, receivers, receiverCidrs, remoteWrite, remoteWriteCidrs, grafana } = monitoring;
     const specs = {
       deny: denyAll,
       ...monitoringPolicies({
@@ -193,6 +189,7 @@ export class Monitoring extends pulumi.ComponentResource {
         driver: jobs.includes("csi-driver") ? addons.secretsStoreCsiDriver.namespace : undefined,
         receivers: receivers.length === 0 ? undefined : [...receiverCidrs].sort(),
         remoteWrite: remoteWrite.length === 0 ? undefined : [...remoteWriteCidrs].sort(),
+        grafana: grafana.mode === "none" ? undefined : [...grafana.clientNamespaces].sort(),
       }),
     };
     for (const [key, spec] of Object.entries(specs)) {
@@ -278,15 +275,17 @@ export class Monitoring extends pulumi.ComponentResource {
     return { name: map.metadata.name, key };
   }
 
-  #receiverFiles(opts: pulumi.CustomResourceOptions): ReceiverFiles | undefined {
+  #receiverFiles(opts: pulumi.CustomResourceOptions): EntryFiles | undefined {
     const { settings, foundation, addons } = this.#args;
     const { receivers, namespace } = settings.monitoring;
     if (receivers.length === 0) return undefined;
-    return new ReceiverFiles(
+    return new EntryFiles(
       `${this.#name}-receivers`,
       {
         settings,
         foundation,
+        entry: "receivers",
+        role: "alertmanager",
         namespace,
         account: accounts.alertmanager,
         files: receivers.map(({ file }) => file),
@@ -302,17 +301,24 @@ export class Monitoring extends pulumi.ComponentResource {
     );
   }
 
-  /** The dashboards, as the sidecar of Grafana's chart finds them, where a tenant asks for them. */
-  #dashboards(): void {
-    const { settings } = this.#args;
-    if (!settings.tenants.some(({ spec }) => spec.monitoring.grafana.dashboards)) return;
-    const { namespace } = settings.monitoring;
+  /** The dashboards, for this stack's Grafana, or as the sidecar of another's chart finds them where a tenant asks. */
+  #show(prometheusUrl: string): void {
+    const { settings, foundation, charts, addons } = this.#args;
+    const { namespace, grafana } = settings.monitoring;
+    const asked = settings.tenants.some(({ spec }) => spec.monitoring.grafana.dashboards);
+    if (!asked && grafana.mode === "none") return;
     const labels = { ...labelsOf(this.#labels), grafana_dashboard: "1" };
-    const data = Object.fromEntries(dashboards.map((plan) => [`${plan.uid}.json`, sortedJson(dashboardOf(plan))]));
-    new ConfigMap(
+    const data = Object.fromEntries(boards.map((plan) => [`${plan.uid}.json`, sortedJson(dashboardOf(plan))]));
+    const dashboards = new ConfigMap(
       `${this.#name}-dashboards`,
       { metadata: { name: `${stackName}-dashboards`, namespace, labels }, data },
       { parent: this, dependsOn: this.#home, deleteBeforeReplace: true },
+    );
+    if (grafana.mode === "none") return;
+    new Grafana(
+      `${this.#name}-grafana`,
+      { settings, foundation, charts, labels: this.#labels, dashboards, prometheusUrl },
+      { parent: this, dependsOn: [...this.#home, ...addons.needed("secretsStoreCsiDriver", "vaultCsiProvider")] },
     );
   }
 
@@ -343,41 +349,11 @@ export class Monitoring extends pulumi.ComponentResource {
   }
 }
 
-function isPodJob(job: ClusterJob): job is keyof typeof podsOfCluster {
-  return Object.hasOwn(podsOfCluster, job);
-}
-
-/** What is scraped of the cluster. */
-function jobsOf({ addons, monitoring }: Settings): ClusterJob[] {
-  const present: Readonly<Record<ClusterJob, boolean>> = {
-    prometheus: true,
-    alertmanager: true,
-    "prometheus-operator": addons.prometheusOperator.namespace === monitoring.namespace,
-    "secret-provider": monitoring.vaultMetrics === "open",
-    "csi-driver": addons.secretsStoreCsiDriver.mode !== "none",
-    apiserver: true,
-  };
-  return clusterJobs.filter((job) => present[job]);
-}
-
-/** The tenants whose spec lets the operator discover their metrics, in the order of their names. */
-function scrapedTenants({ settings, tenants }: MonitoringArgs): Scraped[] {
-  return settings.tenants
-    .flatMap((tenant) => {
-      const shield = tenants.get(tenant.name);
-      if (shield === undefined || !tenant.spec.monitoring.prometheus.serviceMonitor) return [];
-      const jobs = tenantJobs.filter((job) => shield.accounts.has(job));
-      const members = jobs.includes("database") ? membersOf(settings, tenant) : 0;
-      return [{ name: tenant.name, namespace: namespaceOf(settings.environment, tenant), jobs, members, shield }];
-    })
-    .sort((a, b) => (a.name < b.name ? -1 : 1));
-}
-
 function* problems({ monitoring, registry }: Settings): Generator<ArgumentProblem> {
   if (monitoring.mode === "none") {
     yield { propertyPath: "settings.monitoring.mode", reason: "expected managed or existing, given none" };
   }
-  for (const name of ["prometheus", "alertmanager"]) {
+  for (const name of ["prometheus", "alertmanager", ...(monitoring.grafana.mode === "none" ? [] : ["grafana"])]) {
     if (monitoring.mode === "managed" && registry.references[name] === undefined) {
       yield { propertyPath: `settings.registry.references.${name}`, reason: "expected an image, given none" };
     }

@@ -6,4 +6,5 @@ export const everything: AlertContext = {
   jobs: clusterJobs,
   leafMinutes: 1440,
   keyDays: 365,
+  patience: 1,
 };

@@ -44,6 +44,8 @@ export interface AlertContext {
   readonly leafMinutes: number;
   /** Longest age of an encryption key, in days. */
   readonly keyDays: number;
+  /** Share of `for` that alerts wait: 1, and less for drills alone. */
+  readonly patience: number;
 }
 
 /** Made-up series and what the alert does about them; `promtool test rules` runs each. */
@@ -101,4 +103,17 @@ export function conditionOf({ when }: Alert, context: AlertContext): string | un
   const conditions = typeof when === "string" ? [when] : when(context);
   if (conditions.length === 0) return undefined;
   return conditions.length === 1 ? conditions[0] : conditions.map((one) => `(${one})`).join("\nor ");
+}
+
+/**
+ * A part of a time in Prometheus' notation.
+ * @param time whole seconds, minutes or hours: `30s`, `5m`, `1h`
+ * @returns the time itself for 1, else whole seconds, rounded up
+ */
+export function shareOfTime(time: string, share: number): string {
+  if (share === 1) return time;
+  const [, count = "", unit = ""] = /^(\d+)([smh])$/.exec(time) ?? [];
+  const seconds = Number(count) * (unit === "h" ? 3600 : unit === "m" ? 60 : 1);
+  if (unit === "") throw new Error(`expected a time such as 5m, given ${time}`);
+  return `${Math.ceil(seconds * share)}s`;
 }

@@ -7,6 +7,7 @@ const sample: AlertContext = {
   jobs: clusterJobs,
   leafMinutes: 1440,
   keyDays: 365,
+  patience: 1,
 };
 
 const catalogue: Readonly<Record<string, Metric>> = metrics;

@@ -1,4 +1,4 @@
-import { type Alert, type AlertCase, type AlertContext, type AlertGroup, conditionOf } from "./alert";
+import { type Alert, type AlertCase, type AlertContext, type AlertGroup, conditionOf, shareOfTime } from "./alert";
 import { databaseAlerts } from "./database";
 import { keyAlerts } from "./keys";
 import { objectiveAlerts } from "./objectives";
@@ -56,7 +56,7 @@ export function ruleOf(alert: Alert, context: AlertContext, runbooks: string): A
   return {
     alert: alert.name,
     expr,
-    for: alert.for,
+    for: shareOfTime(alert.for, context.patience),
     labels: labelsOf(alert),
     annotations: {
       summary: alert.summary,

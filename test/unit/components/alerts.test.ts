@@ -3,9 +3,9 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { alertPage, metricsOf } from "../../../bin/components/monitoring/alerts/page.js";
 import { type Metric, metrics, targetLabels } from "../../../bin/components/monitoring/alerts/metrics.js";
-import { type Alert, conditionOf } from "../../../bin/components/monitoring/alerts/alert.js";
+import { type Alert, conditionOf, shareOfTime } from "../../../bin/components/monitoring/alerts/alert.js";
 import { dashboards } from "../../../bin/components/monitoring/dashboards/boards.js";
-import { alertGroups, ruleSpec } from "../../../bin/components/monitoring/alerts/rules.js";
+import { alertGroups, type AlertRule, ruleSpec } from "../../../bin/components/monitoring/alerts/rules.js";
 import { Metrics as DriverMetrics } from "../../../lab/csi/src/metrics.ts";
 import type { Agent } from "../../../services/mysql-agent/src/agent.ts";
 import { metrics as agentMetrics } from "../../../services/mysql-agent/src/metrics.ts";
@@ -82,6 +82,22 @@ describe("alerts", () => {
       for (const name of metricsOf(expr)) used.add(name);
     }
     assert.deepEqual([...used].sort(), Object.keys(catalogue).sort());
+  });
+
+  it("wait a share of their time where settings say so, under the same conditions", () => {
+    const rulesOf = (patience: number): readonly AlertRule[] =>
+      ruleSpec({ ...everything, patience }, "https://runbooks.example.com").groups.flatMap(({ rules }) => rules);
+    const hurried = new Map(rulesOf(0.1).map((rule) => [rule.alert, rule]));
+    for (const rule of rulesOf(1)) {
+      assert.deepEqual({ ...hurried.get(rule.alert), for: "" }, { ...rule, for: "" });
+    }
+    const waits = ["TargetDown", "SecretProviderDown", "LowRotationSuccessRate", "ErrorBudgetBurnSlow", "LoginsRefused"];
+    assert.deepEqual(
+      waits.map((name) => hurried.get(name)?.for),
+      ["30s", "12s", "180s", "360s", "0s"],
+    );
+    assert.equal(shareOfTime("5m", 1), "5m");
+    assert.throws(() => shareOfTime("5d", 0.1), /expected a time such as 5m/);
   });
 
   it("speak of labels that what fires has", () => {

@@ -117,12 +117,101 @@ describe("monitoring", () => {
     );
   });
 
+  it("keeps metrics as long as settings say, and sends them on where they say, by a policy of its own", async () => {
+    const remoteWrite = ["https://metrics.example.com/write"];
+    const graph = await withMonitoring({
+      mode: "managed",
+      retentionDays: 30,
+      remoteWrite,
+      remoteWriteCidrs: ["198.51.100.0/24"],
+    });
+    const [prometheus] = ofKind(graph, "Prometheus");
+    const spec = prometheus?.inputs["spec"] as { retention: string; remoteWrite: { url: string }[] };
+    assert.equal(spec.retention, "30d");
+    assert.deepEqual(spec.remoteWrite, [{ url: remoteWrite[0] }]);
+    const policy = ofKind(graph, "NetworkPolicy").find(({ name }) => name === "monitoring-prometheus");
+    assert.ok(JSON.stringify(policy?.inputs["spec"]).includes("198.51.100.0/24"));
+    const [without] = ofKind(await withMonitoring({ mode: "managed" }), "Prometheus");
+    assert.ok(!("remoteWrite" in (without?.inputs["spec"] as object)));
+    assert.throws(
+      () => parseSettings({ ...raw, monitoring: { mode: "managed", remoteWrite: ["http://metrics.example.com"] } }),
+      /monitoring\.remoteWrite\[0\]/,
+    );
+  });
+
   it("tells other teams its addresses, empty ones where it isn't this stack's", async () => {
     const { value } = await built(raw);
     assert.equal(value.outputs.prometheusUrl, "http://prometheus-operated.monitoring.svc:9090");
     assert.equal(value.outputs.alertmanagerUrl, "http://alertmanager-operated.monitoring.svc:9093");
     const existing = await built({ ...raw, monitoring: { mode: "existing" } });
     assert.equal(existing.value.outputs.prometheusUrl, "");
+  });
+});
+
+describe("Grafana", () => {
+  const reference = `registry.example.com:5000/tokenshield/grafana:12.4.3@sha256:${"0".repeat(64)}`;
+  const { references } = parseSettings(raw).registry;
+  const registry = { ...(raw["registry"] as object), references: { ...references, grafana: reference } };
+  const grafana = (more: object = {}): Promise<readonly RegisteredResource[]> =>
+    withMonitoring({ mode: "managed", grafana: { mode: "managed", ...more } }, { registry });
+  const chartOf = (graph: readonly RegisteredResource[]): RegisteredResource => {
+    const chart = graph.find(({ name, type }) => name === "monitoring-grafana" && type.endsWith(":Chart"));
+    assert.ok(chart);
+    return chart;
+  };
+
+  it("is off unless the settings ask for it, and needs its image and a Prometheus of the stack", async () => {
+    assert.ok(!(await built(raw)).graph.some(({ name }) => name.startsWith("monitoring-grafana")));
+    const wanted = { mode: "managed", grafana: { mode: "managed" } };
+    assert.throws(() => parseSettings({ ...raw, monitoring: wanted }), /registry\.references\.grafana/);
+    const foreign = { mode: "existing", grafana: { mode: "managed" } };
+    assert.throws(() => parseSettings({ ...raw, registry, monitoring: foreign }), /monitoring\.grafana\.mode/);
+  });
+
+  it("is a chart of the mirror with the platform's dashboards and this stack's Prometheus", async () => {
+    const graph = await grafana({ version: "11.6.1" });
+    const { chart, values } = chartOf(graph).inputs as {
+      chart: string;
+      values: Record<string, Record<string, unknown>>;
+    };
+    assert.match(chart, /grafana-11\.6\.1\.tgz$/);
+    assert.deepEqual(values["image"], {
+      registry: "registry.example.com:5000",
+      repository: "tokenshield/grafana",
+      tag: "12.4.3",
+      sha: "0".repeat(64),
+    });
+    assert.deepEqual(values["dashboardsConfigMaps"], { tokenshield: "tokenshield-dashboards" });
+    const map = graph.find(({ name }) => name === "monitoring-dashboards");
+    assert.equal(Object.keys(map?.inputs["data"] as object).length, 6);
+    assert.ok(JSON.stringify(values["datasources"]).includes("http://prometheus-operated.monitoring.svc:9090"));
+    assert.deepEqual(values["rbac"], { create: false });
+    assert.deepEqual(values["automountServiceAccountToken"], false);
+  });
+
+  it("reads the administrator's password from Vault as a file, by a login of its own", async () => {
+    const graph = await grafana({ file: "grafana-admin" });
+    const { values } = chartOf(graph).inputs as { values: Record<string, Record<string, Record<string, string>>> };
+    assert.equal(values["grafana.ini"]?.["security"]?.["admin_password"], "$__file{/mnt/secrets/grafana-admin}");
+    assert.deepEqual(values["env"], { GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION: "false" });
+    const mounts = JSON.stringify(values["extraSecretMounts"]);
+    assert.ok(mounts.includes('"secretProviderClass":"tokenshield-grafana"'), mounts);
+    const login = ofKind(graph, "AuthBackendRole").find(({ name }) => name === "monitoring-grafana-login");
+    assert.deepEqual(login?.inputs["boundServiceAccountNames"], ["tokenshield-grafana"]);
+    const policy = graph.find(({ name, type }) => name === "monitoring-grafana-login" && type.includes("policy"));
+    assert.match(String(policy?.inputs["policy"]), /data\/monitoring\/grafana/);
+    assert.doesNotMatch(String(policy?.inputs["policy"]), /receivers/);
+  });
+
+  it("reaches Prometheus alone, and is reached from the namespaces that settings name", async () => {
+    const specOf = (graph: readonly RegisteredResource[], name: string): string =>
+      JSON.stringify(ofKind(graph, "NetworkPolicy").find((one) => one.name === name)?.inputs["spec"]);
+    const closed = await grafana();
+    const spec = JSON.parse(specOf(closed, "monitoring-grafana")) as { ingress: object[]; egress: object[] };
+    assert.deepEqual(spec.ingress, []);
+    assert.equal(spec.egress.length, 2, "names and Prometheus");
+    assert.ok(specOf(closed, "monitoring-prometheus").includes('"app.kubernetes.io/name":"grafana"'));
+    assert.ok(specOf(await grafana({ clientNamespaces: ["ingress"] }), "monitoring-grafana").includes("ingress"));
   });
 });
 

@@ -269,6 +269,12 @@ const cases: readonly BadSettings[] = [
     expected: /grafana.enabled/,
   },
   {
+    title: "alerts in a hurry where data is kept",
+    at: ["monitoring", "alertPatience"],
+    value: 0.1,
+    expected: /1, as safety.dataOnDestroy is retain/,
+  },
+  {
     title: "no network policies",
     at: [...spec, "security"],
     value: { networkPolicies: false },

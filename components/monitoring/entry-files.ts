@@ -8,34 +8,39 @@ import type { VaultFoundation } from "../vault/foundation";
 import { policyText } from "../vault/policy";
 import { vaultAudience } from "../vault/tenant";
 
-/** Arguments of `ReceiverFiles`. */
-export interface ReceiverFilesArgs {
+/** Arguments of `EntryFiles`. */
+export interface EntryFilesArgs {
   readonly settings: Settings;
   readonly foundation: VaultFoundation;
-  /** Namespace of Alertmanager. */
+  /** The entry: `monitoring/<entry>` in the environment's KV mount. */
+  readonly entry: "receivers" | "grafana";
+  /** Last part of the name of the Vault role. */
+  readonly role: "alertmanager" | "grafana";
+  /** Namespace of the pods that read it. */
   readonly namespace: string;
-  /** Account of its pods. */
+  /** Account of those pods. */
   readonly account: string;
-  /** The files, each a field of `monitoring/receivers` in the environment's KV mount. */
+  /** The files, each a field of the entry. */
   readonly files: readonly string[];
   readonly labels: LabelArgs;
 }
 
 /**
- * The secrets of Alertmanager's receivers as files: who owns a receiver writes its secret to Vault, and no other
- * account than Alertmanager's may read it.
+ * An entry of Vault as files: the secrets of Alertmanager's receivers, or the password of Grafana's administrator. Who
+ * owns them writes them to Vault, and no other account than that of the program may read them.
  */
-export class ReceiverFiles extends pulumi.ComponentResource {
+export class EntryFiles extends pulumi.ComponentResource {
   /** Name of the SecretProviderClass, known once its login is there. */
   readonly className: pulumi.Output<string>;
 
-  constructor(name: string, args: ReceiverFilesArgs, opts?: pulumi.ComponentResourceOptions) {
-    super("tokenshield:monitoring:ReceiverFiles", name, {}, opts);
-    const { foundation, namespace, labels, files } = args;
+  constructor(name: string, args: EntryFilesArgs, opts?: pulumi.ComponentResourceOptions) {
+    const renamed = { aliases: [{ type: "tokenshield:monitoring:ReceiverFiles" }] };
+    super("tokenshield:monitoring:EntryFiles", name, {}, pulumi.mergeOptions(opts, renamed));
+    const { foundation, namespace, labels, files, entry } = args;
     const { environment, vault } = args.settings;
     const parent = { parent: this };
-    const role = `tokenshield-${environment}-alertmanager`;
-    const path = foundation.kv.path.apply((mount) => `${mount}/data/monitoring/receivers`);
+    const role = `tokenshield-${environment}-${args.role}`;
+    const path = foundation.kv.path.apply((mount) => `${mount}/data/monitoring/${entry}`);
     const policy = new Policy(
       name,
       {
@@ -70,7 +75,7 @@ export class ReceiverFiles extends pulumi.ComponentResource {
       {
         apiVersion: "secrets-store.csi.x-k8s.io/v1",
         kind: "SecretProviderClass",
-        metadata: { namespace, name: "tokenshield-receivers", labels: { ...labelsOf(labels), provider: "vault" } },
+        metadata: { namespace, name: `tokenshield-${entry}`, labels: { ...labelsOf(labels), provider: "vault" } },
         spec: {
           provider: "vault",
           parameters: {
