@@ -1,7 +1,17 @@
 import assert from "node:assert/strict";
-import { covers, exemptionFor, ExemptionError, parseExemptions } from "../../policy/src/model/exemption.ts";
+import {
+  covers,
+  type Exemption,
+  exemptionFor,
+  ExemptionError,
+  parseExemptions,
+} from "../../policy/src/model/exemption.ts";
 import { evaluate } from "../../policy/src/model/evaluate.ts";
+import type { Stack } from "../../policy/src/model/resource.ts";
+import type { Rule } from "../../policy/src/model/rule.ts";
+import { unknown } from "../../policy/src/model/value.ts";
 import { policyOf } from "../../policy/src/policy.ts";
+import { titles } from "../../policy/src/requirements.ts";
 import { allRules } from "../../policy/src/rules/index.ts";
 import { stackNames } from "../graph/stack-files.ts";
 import { exemptions, goldenStack, today } from "./support/reference.ts";
@@ -76,32 +86,6 @@ describe("exemptions", () => {
     assert.equal(exemptionFor([one], place, "2027-01-01"), undefined);
   });
 
-  it("fail once they have expired, by the rule exemptions-are-current, which names owner, rule and day", () => {
-    const stack = goldenStack("production");
-    const on = (day: string) =>
-      evaluate(
-        allRules([one], day).filter(({ name }) => name === "exemptions-are-current"),
-        stack,
-        {
-          exemptions: [one],
-          today: day,
-        },
-      );
-    assert.deepEqual(on("2026-12-31"), []);
-    const [found] = on("2027-01-01");
-    assert.match(
-      found?.message ?? "",
-      /renewed by platform: .*vault-reviewer from tokens-are-short-lived ended on 2026-12-31/,
-    );
-    assert.equal(on("2027-01-01").length, 1);
-    const other = { ...one, stack: "staging" };
-    assert.deepEqual(
-      evaluate(allRules([other], "2027-01-01").slice(-1), stack, { exemptions: [other], today: "2027-01-01" }),
-      [],
-      "another stack's",
-    );
-  });
-
   it("that are committed each cover something", () => {
     const rules = allRules([], today);
     const found = stackNames.flatMap((name) =>
@@ -116,5 +100,85 @@ describe("exemptions", () => {
       if (chart !== undefined && charts.some(({ name }) => name === chart)) continue;
       assert.ok(found.includes(exemption), `${exemption.rule} of ${exemption.stack}: nothing needs it, so remove it`);
     }
+  });
+});
+
+describe("the rule exemptions-are-current", () => {
+  const stack = goldenStack("production");
+  const after = "2027-01-01";
+  /** What it finds in production on a day, by a list of exemptions. */
+  const found = (list: readonly Exemption[], today: string, plan: Stack = stack) =>
+    evaluate([ruleOf(list, today)], plan, { exemptions: list, today }).filter(
+      ({ exemption }) => exemption === undefined,
+    );
+  function ruleOf(list: readonly Exemption[], today: string): Rule {
+    const rule = allRules(list, today).find(({ name }) => name === "exemptions-are-current");
+    assert.ok(rule !== undefined);
+    return rule;
+  }
+
+  it("says what it asks, why and what to do", () => {
+    const { description, remediation, pci, level, scope } = ruleOf([], today);
+    assert.match(description, /\bmust\b.*\.$/);
+    assert.match(remediation, /^[A-Z].*\.$/);
+    assert.ok(pci.every((number) => Object.hasOwn(titles, number)));
+    assert.deepEqual([level, scope], ["mandatory", "stack"]);
+  });
+
+  it("passes where there is no exemption", () => {
+    assert.deepEqual(found([], after), []);
+  });
+
+  it("passes on the last day", () => {
+    assert.deepEqual(found([one], one.expires), []);
+  });
+
+  it("fails on the day after, and names owner, rule, resource and day", () => {
+    const messages = found([one], after).map(({ message }) => message);
+    assert.equal(messages.length, 1);
+    assert.match(
+      messages[0] ?? "",
+      /renewed by platform: .*vault-reviewer from tokens-are-short-lived ended on 2026-12-31/,
+    );
+  });
+
+  it("blames the stack, at no path", () => {
+    const [only] = found([one], after);
+    assert.equal(only?.urn, stack.resources[0]?.urn);
+    assert.equal(only?.path, "");
+  });
+
+  it("tells of each that has expired", () => {
+    const other = { ...one, resource: "another", owner: "shop" };
+    assert.deepEqual(
+      found([one, other, { ...one, expires: "2028-01-01" }], after).map(({ message }) => /by (\w+)/.exec(message)?.[1]),
+      ["platform", "shop"],
+    );
+  });
+
+  it("heeds those of every stack, and none of another stack", () => {
+    assert.equal(found([{ ...one, stack: "*" }], after).length, 1);
+    assert.deepEqual(found([{ ...one, stack: "staging" }], after), []);
+  });
+
+  it("can be exempt itself, to a day", () => {
+    const grace = { ...one, rule: "exemptions-are-current", resource: "*", expires: "2027-01-31" };
+    assert.deepEqual(found([one, grace], after), []);
+    assert.notDeepEqual(found([one, grace], "2027-02-01"), []);
+  });
+
+  it("looks at no value of a plan, known or not", () => {
+    const hidden = { ...stack, resources: stack.resources.map((resource) => ({ ...resource, props: { a: unknown } })) };
+    assert.deepEqual(
+      found([one], after, hidden).map(({ kind }) => kind),
+      ["violation"],
+    );
+    assert.deepEqual(found([one], today, hidden), []);
+  });
+
+  it("has no settings, and heeds no others", () => {
+    assert.equal(ruleOf([one], after).settings, undefined);
+    const config = { "exemptions-are-current": { expires: "2099-12-31" } };
+    assert.equal(evaluate([ruleOf([one], after)], stack, { exemptions: [one], today: after, config }).length, 1);
   });
 });

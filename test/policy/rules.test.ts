@@ -35,11 +35,14 @@ const withExemption = (...exemptions: Circumstances["exemptions"]): Circumstance
   exemptions: [...circumstances.exemptions, ...exemptions],
 });
 
+/** The tests of each rule; `exemptions-are-current` has its own in `exemptions.test.ts`. */
+const suites = new Map<string, Mocha.Suite>();
+
 for (const rule of rules.filter(({ name }) => name !== "exemptions-are-current")) {
   const own = breaksOf(rule.name);
   const [first] = own;
 
-  describe(`the rule ${rule.name}`, () => {
+  const suite = describe(`the rule ${rule.name}`, () => {
     if (first === undefined) throw new Error(`no break of ${rule.name} is tried`);
     const kinds = new Map(own.map((one) => [one.on.slice(0, one.on.lastIndexOf("::")), one]));
 
@@ -152,7 +155,17 @@ for (const rule of rules.filter(({ name }) => name !== "exemptions-are-current")
       assert.deepEqual(missing, [], "a type has no break");
     });
   });
+  suites.set(rule.name, suite);
 }
+
+describe("every rule", () => {
+  it("has at least nine tests of its own", () => {
+    for (const { name } of rules) {
+      if (name === "exemptions-are-current") continue;
+      assert.ok((suites.get(name)?.tests.length ?? 0) >= 9, name);
+    }
+  });
+});
 
 /** Older or rarer names of types that others of the rule stand for. */
 const older = /V2$|kv\/secret:Secret|UserPolicy|DefaultSecurityGroup|SecurityGroupEgressRule|PersistentVolumeClaim/;

@@ -322,11 +322,11 @@ const others: readonly Break[] = [
   ...[deployment, statefulSet].map((on) =>
     set("replicas-are-spread", on, ["spec", "template", "spec", "topologySpreadConstraints"], nothing, /must be set/),
   ),
-  set("controls-raise-alerts", alerts, ["spec", "groups", 0, "rules", 0], nothing, /an alert for audit/, {
+  set("controls-raise-alerts", alerts, ["spec", "groups", 0, "rules", 0], nothing, /an alert for network-isolation/, {
     on: "pulumi:pulumi:Stack::tokenshield-production",
-    at: "audit",
+    at: "network-isolation",
   }),
-  set("controls-raise-alerts", alerts, ["spec", "groups", 0, "rules", 6, "labels", "control"], "none", /for backup/, {
+  set("controls-raise-alerts", alerts, ["spec", "groups", 0, "rules", 1, "labels", "control"], "none", /for backup/, {
     on: "pulumi:pulumi:Stack::tokenshield-production",
     at: "backup",
   }),

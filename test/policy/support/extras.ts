@@ -147,9 +147,8 @@ const files: Readonly<Record<string, string>> = {
   "agent.json": '{"vault":{"address":"https://vault.example.com:8200"}}',
 };
 
-const controls = [
-  ...["audit", "secret-rotation", "certificate-renewal", "network-isolation", "card-reveals", "logins", "backup"],
-];
+/** The controls that production raises no alert for yet, by exemption. */
+const controls = ["network-isolation", "backup"];
 
 const kubernetesExtras: readonly Resource[] = [
   ...podKinds.map(({ type, path }) => workload(type, path)),

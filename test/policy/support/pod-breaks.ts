@@ -4,7 +4,7 @@ import { podKinds } from "./extras.ts";
 type Key = string | number;
 
 /** A break of a pod's spec, for every kind that holds one. */
-interface PodBreak {
+export interface PodBreak {
   readonly rule: string;
   readonly path: readonly Key[];
   readonly to: unknown;
@@ -16,7 +16,8 @@ interface PodBreak {
   readonly kinds?: RegExp;
 }
 
-const lists = ["initContainers", "containers", "ephemeralContainers"] as const;
+/** The lists of a pod's containers. */
+export const lists = ["initContainers", "containers", "ephemeralContainers"] as const;
 
 /** The same break in a container of each list. */
 function inEach(
@@ -37,7 +38,7 @@ function inEach(
 }
 
 /** The place of an environment variable of `container()` in `extras.ts`. */
-const variables = [
+export const variables = [
   ...["LOG_LEVEL", "SESSION_IDLE_TIMEOUT", "LOCKOUT_ATTEMPTS", "LOCKOUT_DURATION", "TLS_MODE", "VAULT_ADDR"],
   ...["USE_KEK_DEK", "CVV_FIELDS", "EGRESS_DESTINATIONS", "CORS_ALLOWED_ORIGINS", "REVEAL_ROUTES", "DB_PASSWORD"],
   ...["POD_NAME", "DEBUG", "NODE_OPTIONS", "NODE_TLS_REJECT_UNAUTHORIZED", "VAULT_SKIP_VERIFY"],
@@ -50,7 +51,8 @@ function variable(rule: string, name: string, to: string, says: RegExp): PodBrea
 const security = (key: string): readonly Key[] => ["securityContext", key];
 const hostName = /must come from the mirror/;
 
-const everyPod: readonly PodBreak[] = [
+/** The breaks of a pod like those of `extras.ts`. */
+export const everyPod: readonly PodBreak[] = [
   ...inEach("pods-run-as-non-root", security("runAsNonRoot"), false, /must be true/),
   ...inEach("pods-run-as-non-root", security("runAsUser"), 0, /must not be 0/),
   { rule: "pods-run-as-non-root", path: ["securityContext", "runAsUser"], to: 0, says: /must not be 0/ },
@@ -172,15 +174,17 @@ const everyPod: readonly PodBreak[] = [
   },
 ];
 
+/** A break of the pod's spec that lies at a path of a resource. */
+export function podBreak(on: string, spec: readonly Key[], one: PodBreak): Break {
+  const { rule, path, to, says, at, conceal } = one;
+  return set(rule, on, [...spec, ...path], to, says, {
+    ...(at === undefined ? {} : { at: [...spec, ...at] }),
+    ...(conceal === undefined ? {} : { conceal: conceal === "never" ? conceal : [...spec, ...conceal] }),
+  });
+}
+
 /** Every break of a pod's spec in every kind. */
 export const podBreaks: readonly Break[] = podKinds.flatMap(({ type, path }) => {
   const on = `${type}::ref-${(type.split(":").at(-1) ?? "").toLowerCase()}`;
-  return everyPod
-    .filter(({ kinds }) => kinds === undefined || kinds.test(type))
-    .map(({ rule, path: below, to, says, at, conceal }) =>
-      set(rule, on, [...path, ...below], to, says, {
-        ...(at === undefined ? {} : { at: [...path, ...at] }),
-        ...(conceal === undefined ? {} : { conceal: conceal === "never" ? conceal : [...path, ...conceal] }),
-      }),
-    );
+  return everyPod.filter(({ kinds }) => kinds === undefined || kinds.test(type)).map((one) => podBreak(on, path, one));
 });

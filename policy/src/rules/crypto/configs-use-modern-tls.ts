@@ -3,6 +3,7 @@ import { configTypes, files, lines } from "./config-text.ts";
 
 const wrong: readonly (readonly [pattern: RegExp, message: string])[] = [
   [/\b(SSLv[23]|TLSv1(\.[01])?)\b(?![.\d])/, "must not name TLS before 1.2"],
+  [/\bmin-version=1\.[01]\b/, "must not allow TLS before 1.2"],
   [/\b(no-)?sslv3\b(?<!no-sslv3)|\bforce-tlsv1[01]\b/, "must not allow TLS before 1.2"],
   [/\bverify\s+none\b/, "must verify certificates"],
   [/(tls_skip_verify|insecure_?skip_?verify|skip_tls_verify)"?\s*[:=]\s*"?true/i, "must verify certificates"],
@@ -25,7 +26,7 @@ export const configsUseModernTls = resourceRule({
           if (pattern.test(line)) report(content, `${message}: ${shortened(line)}`);
         }
       }
-      const haproxy = /haproxy.*\.cfg$/.test(name) ? lines(content) : [];
+      const haproxy = /\.cfg$/.test(name) ? lines(content) : [];
       if (
         haproxy.some((line) => /^bind .*\bssl\b/.test(line)) &&
         !haproxy.some((line) => /ssl-min-ver\s+TLSv1\.[23]/.test(line))

@@ -2,15 +2,15 @@ import { resourceRule } from "../../model/rule.ts";
 import { configTypes, files, lines } from "./config-text.ts";
 
 const wrong: readonly (readonly [file: RegExp, pattern: RegExp, message: string])[] = [
-  [/haproxy.*\.cfg$/, /^stats\s+admin\b/, "must not let its statistics page change anything"],
-  [/haproxy.*\.cfg$/, /^stats\s+auth\b/, "must not hold a password of its statistics page"],
+  [/\.cfg$/, /^stats\s+admin\b/, "must not let its statistics page change anything"],
+  [/\.cfg$/, /^stats\s+auth\b/, "must not hold a password of its statistics page"],
   [
-    /haproxy.*\.cfg$/,
-    /^(stats\s+socket)\b.*\blevel\s+admin\b.*\b(ipv4@|:\d)/,
+    /\.cfg$/,
+    /^stats\s+socket\s+(?!unix@|\/|(ipv4@)?127\.0\.0\.1:|(ipv6@)?\[?::1\]?:).*\blevel\s+admin\b/,
     "must not open its admin socket to the network",
   ],
-  [/haproxy.*\.cfg$/, /^(debug|quick-test)$/, "must not run in debug mode"],
-  [/squid.*\.conf$/, /^debug_options\s+(ALL,[2-9]|.*\b(11|58|93),[2-9])/, "must not log messages in debug mode"],
+  [/\.cfg$/, /^(debug|quick-test)$/, "must not run in debug mode"],
+  [/squid.*\.conf$/, /^debug_options\b.*\b(ALL|11|58|93),[2-9]/, "must not log messages in debug mode"],
   [/squid.*\.conf$/, /^cachemgr_passwd\b|^http_access\s+allow\s+manager\b/, "must not offer its cache manager"],
   [/squid.*\.conf$/, /^http_access\s+allow\s+all\b/, "must not pass every request"],
   [/squid.*\.conf$/, /^cache_dir\b/, "must not keep answers on disk"],
