@@ -45,6 +45,9 @@ export const databaseServices = {
   members: "tokenshield-database-members",
 } as const;
 
+/** The Service below which every pod of the tokenizer has its address, ready or not: for who has to ask each of them. */
+export const tokenizerPods = "tokenshield-tokenizer-pods";
+
 /** Labels that every object of a stack carries, and further ones. */
 export interface LabelArgs {
   /** Name of the environment. */

@@ -8,7 +8,7 @@ import type { BackupStorage } from "./cloud/backup-storage";
 import { AuroraCluster } from "./database/aurora-cluster";
 import { type Database, plannedAddress } from "./database/database";
 import { ExternalDatabase } from "./database/external-database";
-import { memberHosts } from "./database/members";
+import { memberHosts, membersOf } from "./database/members";
 import { MySqlGroup } from "./database/mysql-group";
 import { type DataGuard, guarded } from "./guard";
 import { Isolation } from "./network/isolation";
@@ -18,13 +18,16 @@ import type { Proxies } from "./proxies/proxies";
 import { besideCertificate, bumpOf, tenantProxies } from "./proxies/tenant-proxies";
 import { restrictedNamespace } from "./restricted";
 import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
-import { planRotation, type RotationPlan, type RotationPolicy } from "./secrets/plan";
+import { planRotation, type RotationPlan } from "./secrets/plan";
 import type { TenantLedgers } from "./secrets/read-ledgers";
 import { SecretClass } from "./secrets/secret-class";
 import { SecretFiles, secretsMountPath } from "./secrets/secret-files";
 import { Tokenizer } from "./tokenizer/tokenizer";
 import type { VaultFoundation } from "./vault/foundation";
-import { serviceNames, TenantVault } from "./vault/tenant";
+import { rotationPolicies } from "./rotation/policies";
+import type { Rotator } from "./rotation/rotator";
+import { tenantRotator } from "./rotation/tenant-rotator";
+import { certificateNames, serviceNames, TenantVault } from "./vault/tenant";
 
 /** Arguments of `TokenShield`. */
 export interface TokenShieldArgs {
@@ -47,9 +50,6 @@ export interface TokenShieldArgs {
   /** The time of the update. */
   readonly now: Date;
 }
-
-/** The parts whose pods serve or call by TLS, and so have a certificate. */
-const certified: readonly Part[] = ["tokenizer", "database", "inbound", "outbound", "dashboard", "backup", "rotator"];
 
 /**
  * One merchant's card tokenization. It has a namespace that admits restricted pods only, isolated by the table of
@@ -79,6 +79,8 @@ export class TokenShield extends pulumi.ComponentResource {
   readonly tokenizer: Tokenizer;
   /** The proxies that its settings ask for. */
   readonly proxies: Proxies;
+  /** What carries its rotations. */
+  readonly rotator: Rotator;
 
   constructor(
     private readonly prefix: string,
@@ -128,16 +130,14 @@ export class TokenShield extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    this.rotation = planRotation(args.ledgers, this.policies(), args.now);
+    this.rotation = planRotation(args.ledgers, rotationPolicies(settings, tenant), args.now);
     // A database outside the cluster comes first, as secrets carry its address; the group needs secrets to start.
     const outside = this.outsideDatabase(guard);
     this.classes = this.makeClasses(outside);
     this.accounts = new Map(present.map((part) => [part, this.makeAccount(part)]));
     const readers = present.filter((part) => groupsReadBy(part, secretGroups).length > 0);
     this.files = new Map(readers.map((part) => [part, this.makeFiles(part)]));
-    this.certificates = new Map(
-      present.filter((part) => certified.includes(part)).map((part) => [part, this.makeCertificate(part, name)]),
-    );
+    this.certificates = new Map(present.map((part) => [part, this.makeCertificate(part, name)]));
     this.database = outside ?? this.makeGroup(guard);
     this.tokenizer = this.makeTokenizer(name);
     this.proxies = tenantProxies(
@@ -154,6 +154,7 @@ export class TokenShield extends pulumi.ComponentResource {
       // A proxy's pods log in to Vault before they start, and talk through its policies.
       { ...this.inNamespace(), dependsOn: [this.vault, this.isolation, ...this.accounts.values()] },
     );
+    this.rotator = this.makeRotator(name);
     this.registerOutputs({
       namespace: this.namespace.metadata.name,
       caBundle: this.vault.caBundle,
@@ -174,16 +175,33 @@ export class TokenShield extends pulumi.ComponentResource {
       : { parent: this };
   }
 
-  /** The policies of the classes that have generated values, with what the settings ask for. */
-  private policies(): Readonly<Partial<Record<ClassName, RotationPolicy>>> & Readonly<Record<string, RotationPolicy>> {
-    const { rotation } = this.args.settings;
-    return Object.fromEntries(
-      classNames
-        .filter((name) => secretGroups.some(({ className }) => className === name))
-        .map((name) => [
-          name,
-          { ...rotation.classes[name], request: rotation.requests[`${this.args.tenant.name}/${name}`] },
-        ]),
+  /** Its runs ask every pod and every member, so it comes after them. */
+  private makeRotator(namespace: string): Rotator {
+    const { settings, tenant, foundation, vaultCa } = this.args;
+    const [certificate, account] = [partOf(this.certificates, "rotator"), partOf(this.accounts, "rotator")];
+    const asked = [this.database, this.tokenizer, this.proxies.ingress, this.proxies.egress];
+    return tenantRotator(
+      `${this.prefix}-rotator`,
+      {
+        settings,
+        tenant,
+        namespace,
+        foundation,
+        ownAuthorities: vaultCa === undefined ? "public" : "given",
+        role: this.roleOf("rotator"),
+        account,
+        certificate,
+        database: this.database,
+        rotation: this.rotation,
+        labels: this.labels(),
+      },
+      {
+        ...this.inNamespace(),
+        dependsOn: [
+          ...[this.vault, this.isolation, certificate, account, ...this.classes.values()],
+          ...asked.filter((one) => pulumi.Resource.isInstance(one)),
+        ],
+      },
     );
   }
 
@@ -279,8 +297,8 @@ export class TokenShield extends pulumi.ComponentResource {
         namespace: this.namespace.metadata.name,
         part,
         names: [
-          ...serviceNames(part, namespace),
-          ...(part === "database" ? memberHosts(this.members(), namespace) : []),
+          ...certificateNames(part, namespace),
+          ...(part === "database" ? memberHosts(membersOf(settings, this.args.tenant), namespace) : []),
         ],
         image: registry.references.vault,
         vaultAddress: vault.podAddress ?? vault.address,
@@ -371,10 +389,6 @@ export class TokenShield extends pulumi.ComponentResource {
     return new AuroraCluster(name, cluster, { parent: this });
   }
 
-  private members(): number {
-    return membersOf(this.args.settings, this.args.tenant);
-  }
-
   private makeGroup(guard: DataGuard): MySqlGroup {
     const { settings, tenant } = this.args;
     const { environment, database, registry } = settings;
@@ -388,7 +402,7 @@ export class TokenShield extends pulumi.ComponentResource {
         environment,
         tenant: tenant.name,
         namespace: namespaceOf(environment, tenant),
-        members: this.members(),
+        members: membersOf(settings, tenant),
         images: { mysql, agent },
         account,
         certificate: partOf(this.certificates, "database").pod,
@@ -428,12 +442,6 @@ function* problems({ settings, tenant, databaseCa }: TokenShieldArgs): Generator
   if (!settings.tenants.includes(tenant)) {
     yield { propertyPath: "tenant", reason: `expected a tenant of the settings, given ${tenant.name}` };
   }
-}
-
-/** How many members a tenant's group in the cluster has. */
-export function membersOf(settings: Settings, { spec }: TenantSettings): number {
-  const { enabled, database } = spec.highAvailability;
-  return enabled && database.replication ? settings.database.group.members : 1;
 }
 
 /** The parts of a tenant, in their fixed order. */

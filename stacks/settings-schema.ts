@@ -12,6 +12,7 @@ import {
   webUrl,
 } from "./formats";
 import { monitoring } from "./monitoring-schema";
+import { rotation } from "./rotation-schema";
 import { tenantName, tokenShieldSpec } from "./tokenshield-spec";
 
 /** One schema for a stack's settings. The fields are the keys `tokenshield:<key>` of a stack's file. */
@@ -117,6 +118,7 @@ const registry = z.strictObject({
       "ingress-proxy": image.describe("Image of the inbound proxy, built from `images/ingress-proxy`."),
       "egress-proxy": image.describe("Image of the egress proxy, built from `images/egress-proxy`."),
       tokenizer: image.describe("Image of the tokenizer."),
+      rotator: image.describe("Image of the rotator, built from `images/rotator`."),
     })
     .catchall(image)
     .describe("Image references by name, from the mirror. By digest wherever possible."),
@@ -159,44 +161,6 @@ const addons = z.strictObject({
   secretsStoreCsiDriver: addon("secrets-store-csi-driver", "1.5.4", "kube-system").describe("Secrets as files."),
   vaultCsiProvider: addon("vault-csi-provider", "1.5.0", "kube-system").describe("Vault's side of the CSI driver."),
   certManager: addon("cert-manager", "1.19.1", "cert-manager").describe("Certificates where a tenant asks for it."),
-});
-
-const rotationClass = (
-  intervalDays: number,
-  graceHours: number,
-  automatic: boolean,
-  about: string,
-): z.ZodPrefault<typeof shape> => {
-  const shape = z.strictObject({
-    automatic: z.boolean().default(automatic).describe("Rotates by itself when due; else only on request."),
-    intervalDays: z.int().min(1).max(365).default(intervalDays).describe("Longest age of a value, in days."),
-    graceHours: z.int().min(1).max(720).default(graceHours).describe("How long old and new are both valid, in hours."),
-  });
-  return shape.prefault({}).describe(about);
-};
-
-const rotationRequest = z.strictObject({
-  kind: z.enum(["rotate", "rollback", "adopt"]).describe("What to do: a new value, the previous one, or take over."),
-  id: dnsLabel(40).describe("A name of this request; each is carried out once."),
-  reason: z.string().min(3).max(200).describe("Why, for the audit log."),
-});
-
-const rotation = z.strictObject({
-  classes: z
-    .strictObject({
-      database: rotationClass(90, 24, true, "Database accounts."),
-      api: rotationClass(30, 2, true, "Keys of the platform's own clients."),
-      jwt: rotationClass(180, 48, true, "Session signing keys."),
-      encryption: rotationClass(365, 168, false, "Key-encryption and data keys; rotated on request only."),
-    })
-    .prefault({}),
-  requests: z
-    .record(
-      z.string().regex(/^[a-z0-9-]+\/(database|api|jwt|encryption)$/, { error: "<tenant>/<class>" }),
-      rotationRequest,
-    )
-    .default({})
-    .describe("Requests by `<tenant>/<class>`."),
 });
 
 const group = z.strictObject({

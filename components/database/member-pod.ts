@@ -26,6 +26,8 @@ export interface ServerResources {
 
 /** What the pod of a member is made of. */
 export interface MemberPodArgs {
+  /** Name of the tenant. */
+  readonly tenant: string;
   readonly images: { readonly mysql: pulumi.Input<string>; readonly agent: pulumi.Input<string> };
   readonly serviceAccount: pulumi.Input<string>;
   readonly certificate: CertificatePod;
@@ -123,6 +125,8 @@ function agent(args: MemberPodArgs): Container {
     // Runs beside the server, from before its start until after its end.
     restartPolicy: "Always",
     env: [
+      // With it the agent tells which generation of its own passwords it works with.
+      { name: "TENANT_ID", value: args.tenant },
       { name: "MYSQL_GROUP", value: databaseServices.primary },
       { name: "MYSQL_GROUP_NAME", value: args.groupName },
       { name: "MYSQL_MEMBER", valueFrom: { fieldRef: { fieldPath: "metadata.name" } } },

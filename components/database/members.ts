@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import type { Settings, TenantSettings } from "../../stacks/settings";
 import { databaseServices } from "../parts";
 import { serviceHost } from "./database";
 
@@ -41,4 +42,10 @@ export function groupName(environment: string, tenant: string): string {
   bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8);
   const hex = bytes.toString("hex");
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+/** How many members a tenant's group in the cluster has. */
+export function membersOf(settings: Settings, { spec }: TenantSettings): number {
+  const { enabled, database } = spec.highAvailability;
+  return enabled && database.replication ? settings.database.group.members : 1;
 }

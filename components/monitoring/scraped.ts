@@ -1,5 +1,6 @@
 import { namespaceOf, type Settings } from "../../stacks/settings";
-import { membersOf, type TokenShield } from "../tokenshield";
+import { membersOf } from "../database/members";
+import type { TokenShield } from "../tokenshield";
 import { type ClusterJob, clusterJobs, type TenantJob, tenantJobs } from "./alerts/alert";
 import { podsOfCluster } from "./monitors";
 

@@ -77,6 +77,12 @@ function* inside({ database }: FlowArgs): Generator<Flow> {
   yield { from: part("outbound"), to: part("tokenizer"), ports: tcp(ports.icap), why: "tokens out, by ICAP" };
   yield { from: part("dashboard"), to: part("tokenizer"), ports: tcp(ports.management), why: "management" };
   yield { from: part("rotator"), to: part("tokenizer"), ports: tcp(ports.management), why: "convergence of rotations" };
+  yield {
+    from: part("rotator"),
+    to: part("database"),
+    ports: tcp(ports.mysqlAgent),
+    why: "convergence of rotations",
+  };
   for (const client of ["tokenizer", "backup", "rotator"] as const) {
     const to: Endpoint =
       database === "pods" ? part("database") : { kind: "addresses", name: "database server", cidrs: database.cidrs };
@@ -109,10 +115,8 @@ function* around({ parts: present, dns, vault, apiServer }: FlowArgs): Generator
       yield { from: part(name), to, ports: tcp(vault.port), why: "certificates and keys" };
     }
   }
-  for (const name of ["database", "rotator"] as const) {
-    const to: Endpoint = { kind: "addresses", name: "API server", cidrs: apiServer.cidrs };
-    yield { from: part(name), to, ports: tcp(apiServer.port), why: "leases, roles and pods" };
-  }
+  const to: Endpoint = { kind: "addresses", name: "API server", cidrs: apiServer.cidrs };
+  yield { from: part("database"), to, ports: tcp(apiServer.port), why: "leases, roles and pods" };
 }
 
 /** Who calls the tenant from outside, and whom it calls. */

@@ -31,15 +31,27 @@ export interface SecretGroup {
   readonly fields: readonly SecretField[];
   /** The parts that mount it. The rotator reads every group besides. */
   readonly readers: readonly Part[];
+  /** The account of the database whose password it holds, by the name of `packages/mysql`. */
+  readonly account?: DatabaseAccount;
 }
+
+/** The accounts of the database. */
+export type DatabaseAccount = "root" | "replication" | "app" | "backup" | "monitoring" | "rotation";
 
 const generated: FieldValue = { kind: "generated", length: 40 };
 /** 190 bits. MySQL takes no longer one for the recovery of a group's members (ER_GROUP_REPLICATION_PASSWORD_LENGTH). */
 const databasePassword: FieldValue = { kind: "generated", length: 32 };
 
-function account(name: string, stem: string, login: string, readers: readonly Part[]): SecretGroup {
+function account(
+  name: string,
+  of: DatabaseAccount,
+  stem: string,
+  login: string,
+  readers: readonly Part[],
+): SecretGroup {
   return {
     name,
+    account: of,
     className: "database",
     stem,
     readers,
@@ -68,7 +80,7 @@ export const platformClients: Readonly<Record<"dashboard" | "cli" | "backup", st
   backup: "read",
 };
 
-const application = account("database_credentials", "db", "tokenshield", ["tokenizer", "database"]);
+const application = account("database_credentials", "app", "db", "tokenshield", ["tokenizer", "database"]);
 
 /** Every group that is generated for a tenant. Names of groups, fields and files are a contract with their readers. */
 export const secretGroups: readonly SecretGroup[] = [
@@ -76,12 +88,12 @@ export const secretGroups: readonly SecretGroup[] = [
     ...application,
     fields: [...application.fields, { field: "url", file: "db-url", value: { kind: "databaseUrl" } }],
   },
-  account("database_root", "db-root", "root", ["database"]),
-  account("database_replication", "db-replication", "tokenshield_replication", ["database"]),
-  account("database_backup", "db-backup", "tokenshield_backup", ["database", "backup"]),
-  account("database_monitoring", "db-monitoring", "tokenshield_monitoring", ["database"]),
+  account("database_root", "root", "db-root", "root", ["database"]),
+  account("database_replication", "replication", "db-replication", "tokenshield_replication", ["database"]),
+  account("database_backup", "backup", "db-backup", "tokenshield_backup", ["database", "backup"]),
+  account("database_monitoring", "monitoring", "db-monitoring", "tokenshield_monitoring", ["database"]),
   // Changes the passwords of the others; the rotator's.
-  account("database_rotation", "db-rotation", "tokenshield_rotation", ["database"]),
+  account("database_rotation", "rotation", "db-rotation", "tokenshield_rotation", ["database"]),
   apiKey("dashboard", ["tokenizer", "dashboard"]),
   apiKey("cli", ["tokenizer"]),
   apiKey("backup", ["tokenizer", "backup"]),

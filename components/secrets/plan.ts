@@ -10,6 +10,8 @@ export interface RotationPolicy {
   readonly graceHours: number;
   /** What an operator asks for; carried out once for each `id`. */
   readonly request?: RotationRequest | undefined;
+  /** Why the platform doesn't rotate the class, neither when due nor on request. Default: it does. */
+  readonly held?: string | undefined;
 }
 
 /** `rotate`: a new value. `rollback`: the previous one, as a new generation. `adopt`: a new value over a live one that the state doesn't know. */
@@ -40,6 +42,10 @@ export interface ClassPlan {
   readonly due: Date | null;
   /** The request that this plan carries out. */
   readonly request: string | null;
+  /** What an `advance` begins; null for every other action. */
+  readonly begins: RotationRequest["kind"] | null;
+  /** Why something begins, for the history; null where nothing does. */
+  readonly reason: string | null;
   /** What was asked for or due, but has to wait, and why. */
   readonly deferred: string | null;
 }
@@ -81,6 +87,8 @@ function create(policy: RotationPolicy, now: Date): ClassPlan {
     previous: null,
     due: policy.automatic ? new Date(now.getTime() + policy.intervalDays * day) : null,
     request: null,
+    begins: null,
+    reason: null,
     deferred: null,
   };
 }
@@ -117,6 +125,8 @@ function keep(ledger: RotationLedger, due: Date | null): ClassPlan {
     previous: open?.generation ?? null,
     due,
     request: null,
+    begins: null,
+    reason: null,
     deferred: null,
   };
 }
@@ -130,13 +140,17 @@ function planClass(ledger: RotationLedger | undefined, policy: RotationPolicy, n
   const busy = ledger.phase !== "closed" && ledger.phase !== "abandoned";
   const waiting = (what: string): ClassPlan => ({ ...kept, deferred: `${what} waits: ${whyBusy(ledger)}` });
 
+  if (policy.held !== undefined) {
+    const wanted = request !== undefined || (due !== null && now >= due);
+    return { ...kept, deferred: wanted ? policy.held : null };
+  }
   if (request?.kind === "adopt") {
-    return advance(ledger, { ...live, origin: null }, kept, request.id);
+    return advance(ledger, { ...live, origin: null }, kept, asked(request));
   }
   const undoable = busy && ledger.phase !== "discarded" ? (ledger.previous?.origin ?? null) : null;
-  if (request?.kind === "rollback" && undoable !== null) return rollBack(ledger, undoable, kept, request.id);
+  if (request?.kind === "rollback" && undoable !== null) return rollBack(ledger, undoable, kept, asked(request));
   if (request?.kind === "rotate") {
-    return busy ? waiting("the rotation that was asked for") : advance(ledger, live, kept, request.id);
+    return busy ? waiting("the rotation that was asked for") : advance(ledger, live, kept, asked(request));
   }
   // A rollback that is too late holds nothing up, and is settled by the next rotation, which it must not undo.
   const late = request === undefined ? null : "rollback is refused: the previous value is gone, so ask for a rotation";
@@ -144,7 +158,8 @@ function planClass(ledger: RotationLedger | undefined, policy: RotationPolicy, n
     // The rotation that is under way is the one that is due.
     if (kept.action === "resume") return kept;
     if (busy) return waiting("the rotation that is due");
-    return { ...advance(ledger, live, kept, request?.id ?? null), deferred: late };
+    const cause: Cause = { begins: "rotate", request: request?.id ?? null, reason: `due since ${due.toISOString()}` };
+    return { ...advance(ledger, live, kept, cause), deferred: late };
   }
   return { ...kept, deferred: late };
 }
@@ -156,7 +171,14 @@ function whyBusy(ledger: RotationLedger): string {
   return `the grace of generation ${previous?.generation ?? generation} is open until ${end}`;
 }
 
-function advance(ledger: RotationLedger, live: Live, kept: ClassPlan, request: string | null): ClassPlan {
+/** What makes a generation begin. */
+type Cause = Pick<ClassPlan, "request" | "begins" | "reason">;
+
+function asked({ id, kind, reason }: RotationRequest): Cause {
+  return { request: id, begins: kind, reason };
+}
+
+function advance(ledger: RotationLedger, live: Live, kept: ClassPlan, cause: Cause): ClassPlan {
   const generation = after(ledger.generation);
   return {
     ...kept,
@@ -166,12 +188,12 @@ function advance(ledger: RotationLedger, live: Live, kept: ClassPlan, request: s
     live: live.generation,
     declared: ascending([generation, live.origin]),
     previous: live.generation,
-    request,
+    ...cause,
   };
 }
 
 /** The generation that is undone stays valid until the new one, with the old value, has converged. */
-function rollBack(ledger: RotationLedger, origin: Generation, kept: ClassPlan, request: string): ClassPlan {
+function rollBack(ledger: RotationLedger, origin: Generation, kept: ClassPlan, cause: Cause): ClassPlan {
   return {
     ...kept,
     action: "advance",
@@ -179,7 +201,7 @@ function rollBack(ledger: RotationLedger, origin: Generation, kept: ClassPlan, r
     origin,
     declared: ascending([origin, ledger.origin]),
     previous: ledger.generation,
-    request,
+    ...cause,
   };
 }
 

@@ -9,7 +9,7 @@ import type { TokenShieldSpec } from "../../stacks/tokenshield-spec";
 import type { CertificatePod } from "../certificates/agent-certificate";
 import { type ArgumentProblem, refuse } from "../checks";
 import type { Database } from "../database/database";
-import { accountName, type LabelArgs, labelsOf, ports, roleLabel } from "../parts";
+import { accountName, type LabelArgs, labelsOf, ports, roleLabel, tokenizerPods } from "../parts";
 import type { SecretsMount } from "../secrets/secret-files";
 import { databaseAuthorities, type EnvironmentArgs, environmentOf, type VaultLogin } from "./environment";
 import { podTemplate, portsOf } from "./pod";
@@ -50,6 +50,8 @@ const surge = 1;
 export class Tokenizer extends pulumi.ComponentResource {
   readonly deployment: Deployment;
   readonly service: Service;
+  /** Gives each pod an address, for the rotator, which asks every one of them what it uses. */
+  readonly pods: Service;
   /** Limits how many pods a drained node may take along. */
   readonly budget: PodDisruptionBudget;
   /** Sets the number of pods, where the settings ask for it. */
@@ -93,6 +95,20 @@ export class Tokenizer extends pulumi.ComponentResource {
             targetPort: port,
             appProtocol: port === "icap" ? "icaps" : "https",
           })),
+        },
+      },
+      fixed,
+    );
+    this.pods = new Service(
+      `${name}-pods`,
+      {
+        metadata: { ...metadata, name: tokenizerPods },
+        spec: {
+          selector,
+          clusterIP: "None",
+          // One that isn't ready may be so by an old credential.
+          publishNotReadyAddresses: true,
+          ports: [{ name: "api", port: ports.management, targetPort: "api", appProtocol: "https" }],
         },
       },
       fixed,

@@ -6,7 +6,7 @@ import { Policy } from "@pulumi/vault/policy";
 import { SecretBackendKey } from "@pulumi/vault/transit";
 import { badName, refuse } from "../checks";
 import { type DataGuard, guarded } from "../guard";
-import { accountName, databaseServices, type Part } from "../parts";
+import { accountName, databaseServices, type Part, tokenizerPods } from "../parts";
 import { EgressAuthority } from "./egress-authority";
 import type { VaultFoundation } from "./foundation";
 import { intermediateMount, keyName, roleName } from "./names";
@@ -154,7 +154,7 @@ export class TenantVault extends pulumi.ComponentResource {
       {
         backend,
         name: part,
-        allowedDomains: serviceNames(part, args.namespace),
+        allowedDomains: certificateNames(part, args.namespace),
         allowBareDomains: true,
         // A database member is reached by a name of its own below the headless Service.
         allowSubdomains: part === "database",
@@ -209,11 +209,18 @@ export class TenantVault extends pulumi.ComponentResource {
 
 /** The names by which a part is reached inside the cluster; the first is its identity. */
 export function serviceNames(part: Part, namespace: string): [string, ...string[]] {
-  const names = (service: string): [string, string] => {
-    const name = `${service}.${namespace}.svc`;
-    return [name, `${name}.cluster.local`];
-  };
-  if (part !== "database") return names(accountName(part));
+  if (part !== "database") return namesOf(accountName(part), namespace);
   const { primary, replicas, members } = databaseServices;
-  return [...names(primary), ...names(replicas), ...names(members)];
+  return [...namesOf(primary, namespace), ...namesOf(replicas, namespace), ...namesOf(members, namespace)];
+}
+
+/** The names in a part's certificates: those of its Services, the one for who asks each pod included. */
+export function certificateNames(part: Part, namespace: string): [string, ...string[]] {
+  const served = serviceNames(part, namespace);
+  return part === "tokenizer" ? [...served, ...namesOf(tokenizerPods, namespace)] : served;
+}
+
+function namesOf(service: string, namespace: string): [string, string] {
+  const name = `${service}.${namespace}.svc`;
+  return [name, `${name}.cluster.local`];
 }

@@ -13,9 +13,17 @@ export type StackName = (typeof stackNames)[number];
 
 /** What a lab that is up writes of its images, as far as settings need it. */
 export const labImages = Object.fromEntries(
-  ["vault", "tokenizer", "ingress-proxy", "egress-proxy", "mysql", "mysql-agent", "prometheus", "alertmanager"].map(
-    (name) => [name, `lab.tokenshield.internal/${name}:0123456789abcdef`],
-  ),
+  [
+    "vault",
+    "tokenizer",
+    "rotator",
+    "ingress-proxy",
+    "egress-proxy",
+    "mysql",
+    "mysql-agent",
+    "prometheus",
+    "alertmanager",
+  ].map((name) => [name, `lab.tokenshield.internal/${name}:0123456789abcdef`]),
 );
 
 /** What a lab that is up writes of the authority that signs the gateway's certificate, in form. */

@@ -219,12 +219,27 @@ describe("Tokenizer", () => {
   });
 
   it("listens for the inbound proxy only where there is an application", async () => {
-    const portsIn = (graph: readonly RegisteredResource[]): string[] =>
-      (specIn(graph, "Service")["ports"] as { name: string }[]).map(({ name }) => name);
+    const portsIn = (graph: readonly RegisteredResource[]): string[] => {
+      const called = graph.filter(({ name }) => name === "acme-tokenizer");
+      return (specIn(called, "Service")["ports"] as { name: string }[]).map(({ name }) => name);
+    };
     assert.deepEqual(portsIn(await graphOf()), ["http", "icap", "api"]);
     const without = await graphOf({ application: undefined });
     assert.deepEqual(portsIn(without), ["icap", "api"]);
     assert.equal(settingsIn(without).APP_ENDPOINT, undefined);
+  });
+
+  it("gives each pod an address, one that isn't ready too, for who asks every one of them", async () => {
+    const graph = await graphOf();
+    const pods = specIn(
+      graph.filter(({ name }) => name === "acme-tokenizer-pods"),
+      "Service",
+    );
+    assert.deepEqual([pods["clusterIP"], pods["publishNotReadyAddresses"]], ["None", true]);
+    assert.deepEqual(
+      (pods["ports"] as { name: string }[]).map(({ name }) => name),
+      ["api"],
+    );
   });
 
   it("rolls its pods when the database's authorities change", async () => {

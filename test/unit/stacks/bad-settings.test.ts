@@ -150,7 +150,7 @@ const cases: readonly BadSettings[] = [
     title: "a group without an image of MySQL",
     at: ["registry", "references"],
     value: Object.fromEntries(
-      ["vault", "mysql-agent", "tokenizer", "ingress-proxy", "egress-proxy"].map((name) => [
+      ["vault", "mysql-agent", "tokenizer", "rotator", "ingress-proxy", "egress-proxy"].map((name) => [
         name,
         `registry.example.com/${name}:1`,
       ]),
