@@ -40,9 +40,11 @@ import { publicFrontendsAreFiltered } from "./network/public-frontends-are-filte
 import { servicesStayInside } from "./network/services-stay-inside.ts";
 import { storesAreNotPublished } from "./network/stores-are-not-published.ts";
 import { alertsHaveRunbooks } from "./platform/alerts-have-runbooks.ts";
+import { autoscalersKeepReplicas } from "./platform/autoscalers-keep-replicas.ts";
 import { chartsArePinned } from "./platform/charts-are-pinned.ts";
 import { controlsRaiseAlerts } from "./platform/controls-raise-alerts.ts";
 import { dataIsProtected } from "./platform/data-is-protected.ts";
+import { databasesAreAudited } from "./platform/databases-are-audited.ts";
 import { environmentsAreKeptApart } from "./platform/environments-are-kept-apart.ts";
 import { keyHierarchyIsKeptApart } from "./platform/key-hierarchy-is-kept-apart.ts";
 import { outputsHoldNoSecrets } from "./platform/outputs-hold-no-secrets.ts";
@@ -132,9 +134,11 @@ export const rules: readonly Rule[] = [
   servicesStayInside,
   storesAreNotPublished,
   alertsHaveRunbooks,
+  autoscalersKeepReplicas,
   chartsArePinned,
   controlsRaiseAlerts,
   dataIsProtected,
+  databasesAreAudited,
   environmentsAreKeptApart,
   keyHierarchyIsKeptApart,
   outputsHoldNoSecrets,

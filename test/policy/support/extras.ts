@@ -249,6 +249,7 @@ const rdsCluster = {
   backupRetentionPeriod: 30,
   skipFinalSnapshot: false,
   manageMasterUserPassword: true,
+  enabledCloudwatchLogsExports: ["audit"],
 };
 const balancer = extra("aws:lb/loadBalancer:LoadBalancer", "ref-balancer", { internal: false });
 const cloudExtras: readonly Resource[] = [
@@ -258,7 +259,11 @@ const cloudExtras: readonly Resource[] = [
   extra("aws:rds/instance:Instance", "ref-rds", { ...rdsCluster, publiclyAccessible: false }),
   extra("aws:rds/clusterInstance:ClusterInstance", "ref-aurora-0", { publiclyAccessible: false }),
   extra("aws:rds/clusterParameterGroup:ClusterParameterGroup", "ref-parameters", {
-    parameters: [{ name: "require_secure_transport", value: "ON" }],
+    parameters: [
+      { name: "require_secure_transport", value: "ON" },
+      { name: "server_audit_logging", value: "1" },
+      { name: "server_audit_events", value: "CONNECT,QUERY_DCL,QUERY_DDL" },
+    ],
   }),
   extra("aws:ec2/securityGroup:SecurityGroup", "ref-group", {
     ingress: [{ protocol: "tcp", fromPort: 3306, toPort: 3306, cidrBlocks: ["10.40.0.0/16"] }],

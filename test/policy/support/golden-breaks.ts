@@ -81,6 +81,17 @@ const availability = served.flatMap((workload) => {
   ];
 });
 
+const autoscaler = golden(`:HorizontalPodAutoscaler::${tenant}-tokenizer`);
+const scaled = keyOf(golden(`:Deployment::${tenant}-tokenizer`));
+const autoscaling: readonly Break[] = [
+  set("autoscalers-keep-replicas", keyOf(autoscaler), ["spec", "minReplicas"], 1, /at least 2/),
+  set("autoscalers-keep-replicas", keyOf(autoscaler), ["spec", "minReplicas"], nothing, /at least 2/),
+  set("autoscalers-keep-replicas", keyOf(autoscaler), ["spec", "scaleTargetRef", "name"], "shop", /of this stack/),
+  set("autoscalers-keep-replicas", scaled, ["spec", "replicas"], 2, /the autoscaler decides/, {
+    conceal: "never",
+  }),
+];
+
 const serviceOf = (part: string): string => keyOf(golden(`core/v1:Service::${tenant}-${part}`));
 const configOf = (part: string): string => keyOf(golden(`:ConfigMap::${tenant}-${part}`));
 const swapped = (from: string | RegExp, to: string) => (old: unknown) => {
@@ -171,6 +182,10 @@ const cluster = keyOf(golden(`rds/cluster:Cluster::${tenant}-database`));
 const instance = keyOf(golden(`:ClusterInstance::${tenant}-database-0`));
 const parameters = keyOf(golden(`:ClusterParameterGroup::${tenant}-database`));
 const database: readonly Break[] = [
+  set("databases-are-audited", cluster, ["enabledCloudwatchLogsExports"], ["error"], /must contain audit/),
+  set("databases-are-audited", parameters, ["parameters", 2, "value"], "0", /must set server_audit_logging to 1/),
+  set("databases-are-audited", parameters, ["parameters", 3, "value"], "CONNECT", /QUERY_DCL, QUERY_DDL/),
+  set("databases-are-audited", parameters, ["parameters", 3, "value"], "CONNECT,QUERY_DCL,QUERY_DDL,QUERY", /values/),
   set("cloud-databases-are-private", cluster, ["storageEncrypted"], false, /must be true/),
   set("cloud-databases-are-private", cluster, ["deletionProtection"], false, /must be true/),
   set("cloud-databases-are-private", cluster, ["masterPassword"], "hunter2", /lie in the state/),
@@ -228,6 +243,7 @@ const monitoring: readonly Break[] = [
 export const goldenBreaks: readonly Break[] = [
   ...pods,
   ...availability,
+  ...autoscaling,
   ...proxies,
   ...access,
   ...database,
