@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawnSync, type SpawnSyncReturns } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type Circumstances, evaluate } from "../model/evaluate.ts";
@@ -111,13 +111,23 @@ export function judged(stack: Stack, circumstances: Circumstances, settings: Sta
  * @throws PlanError where the state can't be read
  */
 export function audit(root: string, stack: string, circumstances: Circumstances): readonly Row[] {
-  const words = [join(root, "lab/src/deploy.ts"), "stack", "export", "--stack", stack];
-  const { status, stdout, stderr } = spawnSync(process.execPath, words, {
-    cwd: root,
-    encoding: "utf8",
-    timeout: 120_000,
-    maxBuffer: 512 * 1024 * 1024,
-  });
+  const { status, stdout, stderr } = exported(root, stack);
   if (status !== 0) throw new PlanError(stack, stderr.trim() === "" ? "its state can't be read" : stderr.trim());
   return judged(stackOfState(stack, stdout), circumstances, policySettings(join(root, "policy"), stack));
+}
+
+/**
+ * The state of a stack as text. Where there is a Pulumi CLI it is asked, since it opens every kind of backend and the
+ * embedded engine opens folders only; the lab's state is a folder that the lab alone knows.
+ */
+function exported(root: string, stack: string): SpawnSyncReturns<string> {
+  const words = ["stack", "export", "--stack", stack];
+  const run = (program: string, args: readonly string[]): SpawnSyncReturns<string> =>
+    spawnSync(program, args, { cwd: root, encoding: "utf8", timeout: 120_000, maxBuffer: 512 * 1024 * 1024 });
+  if (stack !== "lab") {
+    const told = run("pulumi", words);
+    const absent = told.error !== undefined && "code" in told.error && told.error.code === "ENOENT";
+    if (!absent) return told;
+  }
+  return run(process.execPath, [join(root, "lab/src/deploy.ts"), ...words]);
 }
