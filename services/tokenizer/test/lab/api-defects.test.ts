@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { adminPassword, ApiUnderTest, type Got } from "./api-client.ts";
 import { dump } from "./dump.ts";
 import { Lab, visa } from "./api/lab.ts";
+import { until } from "../until.ts";
 
 /** One test for each defect of the prototype that lies in accounts and the management API; the numbers are the contract's. */
 describe("defects of the prototype that the management API must not have", function () {
@@ -222,7 +223,7 @@ describe("defects of the prototype that the management API must not have", funct
       body: { items: [{ card_number: visa }] },
     });
     await lab.platform.mysql.crash();
-    await sleep(2100);
+    await until("the outage is seen", 30_000, async () => (await lab.api.call("getReadiness")).status === 503);
     const key = `ts_abcdefghijkl.${"a".repeat(43)}`;
     for (const got of [
       await lab.api.call("listTokens", { session: lab.viewer }),
@@ -241,8 +242,7 @@ describe("defects of the prototype that the management API must not have", funct
     assert.equal((await lab.api.call("getHealth")).body["status"], "unhealthy");
     assert.match((await lab.api.call("getMetrics")).text, /^tokenshield_dependency_up\{dependency="database"\} 0$/m);
     await lab.platform.mysql.restart();
-    await sleep(2100);
-    assert.equal((await lab.api.call("getReadiness")).status, 200);
+    await until("it has healed", 30_000, async () => (await lab.api.call("getReadiness")).status === 200);
     const token = stored.body.results[0]?.token ?? "";
     const found = await lab.api.call("getToken", { session: lab.operator, params: { token } });
     assert.equal(found.status, 200, "nothing that was acknowledged is lost");
@@ -250,18 +250,19 @@ describe("defects of the prototype that the management API must not have", funct
 
   it("39: with the key service down the readiness says so, and heals by itself", async () => {
     await lab.platform.vault.pause();
-    await sleep(2100);
+    await until("the outage is seen", 30_000, async () => (await lab.api.call("getReadiness")).status === 503);
     const ready = await lab.api.call<{ checks: Record<string, { status: string }> }>("getReadiness");
     assert.equal(ready.status, 503);
     const { database, key_service: keyService } = ready.body.checks;
     assert.deepEqual([database?.status, keyService?.status], ["ok", "failed"]);
     lab.platform.vault.resume();
-    await sleep(2100);
-    assert.equal((await lab.api.call("getReadiness")).status, 200);
+    await until("it has healed", 30_000, async () => (await lab.api.call("getReadiness")).status === 200);
   });
 
   it("52: a stop lets running requests end", async () => {
     const api = await replica();
+    await api.call("getVersion");
+    // By a connection that is open already, so that the stop finds it at the server.
     const running = api.call("login", { body: { username: "vera", password }, headers: fresh() });
     await sleep(20);
     api.api.readiness.stop();

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
 import { ApiUnderTest, type Got } from "./api-client.ts";
 import { Lab, tokenize, visa } from "./api/lab.ts";
 import { transitKey } from "./platform.ts";
 import { stopAll } from "./servers.ts";
+import { until } from "../until.ts";
 
 describe("management API: rotation of the KEK and limits", function () {
   const lab = new Lab();
@@ -22,7 +22,13 @@ describe("management API: rotation of the KEK and limits", function () {
     const [token = ""] = await tokenize(lab, visa);
     const session = await lab.api.user(lab.admin, "rita", { role: "operator", permissions: ["tokens.reveal"] });
     const rotating = api.call("rotateKeys", { session: lab.admin, body: { key_type: "KEK" } });
-    await sleep(700);
+    const latest = async (): Promise<string | undefined> => {
+      const list = await lab.api.call<{ rotations: readonly { status: string }[] }>("listKeyRotations", {
+        session: lab.admin,
+      });
+      return list.body.rotations[0]?.status;
+    };
+    await until("the request is recorded", 10_000, async () => (await latest()) === "in_progress");
     const second = await api.call("rotateKeys", { session: lab.admin, body: { key_type: "KEK" } });
     assert.deepEqual([second.status, second.body["code"]], [409, "ROTATION_IN_PROGRESS"]);
     // What the rotator does: the tokenizer's own identity has no right to.

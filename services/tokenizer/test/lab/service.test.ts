@@ -13,6 +13,7 @@ import { stopAll } from "./servers.ts";
 import { type Ended, ServiceProcess } from "./service-process.ts";
 import { login, type Platform, startPlatform } from "./platform.ts";
 import { speak } from "./speak.ts";
+import { until } from "../until.ts";
 
 const visa = "4111111111111111";
 const mastercard = "5555555555554444";
@@ -243,12 +244,15 @@ describe("the service as a process", function () {
       "jwt-secret": "signing-key-of-the-process-1",
     });
     await said(service, "follows the mounted secret");
-    await sleep(500);
+    const more = (): Promise<void> => {
+      const before = statuses.length;
+      return until("requests are answered", 30_000, () => statuses.length > before + 40);
+    };
+    await more();
     await platform.asRoot(`ALTER USER ${login.user}@'127.0.0.1' DISCARD OLD PASSWORD`);
-    await sleep(500);
+    await more();
     load.goes = false;
     await Promise.all(workers);
-    assert.ok(statuses.length > 20);
     assert.deepEqual([...new Set(statuses)], [200]);
     const metrics = (await service.call("GET", "/metrics")).text;
     assert.match(metrics, /^secret_rotation_total\{tenant_id="acme",secret_key="db-password",result="success"\} 1$/m);
@@ -316,10 +320,9 @@ describe("the service as a process", function () {
         if (got.status === 200) acknowledged.push(tokenOf(got.text));
       }
     });
-    await sleep(1500);
+    await until("tokens are acknowledged", 30_000, () => acknowledged.length > 100);
     await service.end("SIGKILL");
     await Promise.all(workers);
-    assert.ok(acknowledged.length > 50, `${acknowledged.length} tokens`);
     const again = await prepare();
     assert.equal(await again.start(), "ready");
     for (let at = 0; at < acknowledged.length; at += 100) {

@@ -321,6 +321,7 @@ describe("the ICAP port", () => {
 
   it("lets a running request end when it stops (defect 52)", async () => {
     const one = client();
+    assert.equal((await one.ask(reqmod("{}"))).status, 204);
     const body = JSON.stringify({ card: cards.put(visa) });
     const running = one.ask(reqmod(body));
     await sleep(20);
@@ -332,7 +333,7 @@ describe("the ICAP port", () => {
   it("tells clients that keep their connections that these end, and answers what comes before it closes them", async () => {
     const [idle, asking] = [client(), client()];
     for (const one of [idle, asking]) assert.equal((await one.ask(reqmod("{}"))).headers.get("connection"), undefined);
-    const stopped = planes.splice(0).map((made) => made.stop(500));
+    const stopped = planes.splice(0).map((made) => made.stop(3_000));
     const last = await asking.ask(reqmod("{}"));
     assert.deepEqual([last.status, last.headers.get("connection")], [204, "close"]);
     assert.ok(await asking.closed());

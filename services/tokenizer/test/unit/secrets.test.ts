@@ -7,6 +7,7 @@ import type { SecretBatch } from "../../src/core/ports.ts";
 import { differences, readSnapshot } from "../../src/secrets/snapshot.ts";
 import { criticalFiles, type SecretEvents, SecretVolume, type SecretVolumeOptions } from "../../src/secrets/index.ts";
 import { Records } from "../records.ts";
+import { until } from "../until.ts";
 
 /** A directory as the Vault provider writes it: files are links into `..data`, which is a link to the generation's folder. */
 class Projected {
@@ -42,7 +43,7 @@ describe("secrets of the mounted volume", () => {
   const seen: { readonly event: keyof SecretEvents; readonly payload: object }[] = [];
 
   async function volume(options: Partial<SecretVolumeOptions> = {}): Promise<SecretVolume> {
-    const made = new SecretVolume({ path, debounce: 60, poll: 60_000, healthCheck: 60_000, ...options }, records);
+    const made = new SecretVolume({ path, debounce: 60, poll: 600_000, healthCheck: 600_000, ...options }, records);
     const names: readonly (keyof SecretEvents)[] = [
       "started",
       "stopped",
@@ -106,10 +107,9 @@ describe("secrets of the mounted volume", () => {
     assert.deepEqual(seen[0], { event: "started", payload: { mountPath: path, version: 1, files: 2 } });
   });
 
-  it("change in one batch when the link ..data is swapped, within a second", async () => {
+  it("change in one batch when the link ..data is swapped, without a wait for the next look", async () => {
     const made = new Projected(path, { "db-password": "first", "db-username": "app", "openai-api-key": "k" });
     const one = await volume();
-    const started = performance.now();
     const batch = next(one);
     made.swap({ "db-password": "second", "db-username": "app2", "openai-api-key": "k" });
     assert.deepEqual(await batch, {
@@ -118,14 +118,13 @@ describe("secrets of the mounted volume", () => {
       deleted: [],
       critical: ["db-password", "db-username"],
     });
-    assert.ok(performance.now() - started < 1000);
     assert.equal(one.read("db-password"), "second");
     assert.equal(seen.filter(({ event }) => event === "reload-required").length, 1);
   });
 
   it("change in one batch when several files are renamed one by one", async () => {
     for (const name of ["db-username", "db-password", "redis-url"]) renamed(path, name, "1");
-    const one = await volume({ debounce: 200 });
+    const one = await volume({ debounce: 1_500 });
     const batches: SecretBatch[] = [];
     one.onChange("collect", (batch) => {
       batches.push(batch);
@@ -134,7 +133,7 @@ describe("secrets of the mounted volume", () => {
       renamed(path, name, "2");
       await sleep(50);
     }
-    await sleep(500);
+    await until("a batch comes", 60_000, () => batches.length > 0);
     assert.deepEqual(
       batches.map(({ changed }) => changed),
       [["db-password", "db-username", "redis-url"]],
@@ -168,9 +167,8 @@ describe("secrets of the mounted volume", () => {
     renamed(path, "db-password", "first");
     const one = await volume();
     writeFileSync(join(path, "db-password"), "");
-    await sleep(250);
+    await until("the empty file is seen", 60_000, () => seen.some(({ event }) => event === "error"));
     assert.equal(one.read("db-password"), "first");
-    assert.ok(seen.some(({ event }) => event === "error"));
     const batch = next(one);
     writeFileSync(join(path, "db-password"), "second");
     assert.equal((await batch).changed[0], "db-password");
@@ -183,13 +181,12 @@ describe("secrets of the mounted volume", () => {
     const batch = next(one);
     unlinkSync(join(path, "b"));
     assert.deepEqual((await batch).deleted, ["b"]);
-    await sleep(150);
-    assert.ok(seen.some(({ event }) => event === "health-check-success"));
+    await until("a check succeeds", 60_000, () => seen.some(({ event }) => event === "health-check-success"));
     rmSync(path, { recursive: true });
-    await sleep(250);
+    const failures = (): typeof seen => seen.filter(({ event }) => event === "health-check-failed");
+    await until("checks fail", 60_000, () => failures().length >= 2);
     assert.equal(one.read("a"), "1");
-    const failed = seen.filter(({ event }) => event === "health-check-failed");
-    assert.ok(failed.length >= 2);
+    const failed = failures();
     assert.equal((failed[0]?.payload as { errorClass: string }).errorClass, "ENOENT");
   });
 
