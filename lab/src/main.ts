@@ -7,10 +7,9 @@ import { LabError } from "./errors.ts";
 import { exclusively } from "./host/ownership.ts";
 import { running } from "./host/processes.ts";
 import { layout, type Layout, paths } from "./layout.ts";
-import { addresses } from "./network.ts";
 import { parts } from "./parts/index.ts";
 import { Progress } from "./progress.ts";
-import { labProgram } from "./programs.ts";
+import { kubectlClient, labProgram, vaultClient } from "./programs.ts";
 import { renderStatus, status } from "./status.ts";
 import { buildAll, up } from "./up.ts";
 
@@ -87,12 +86,13 @@ const commands: Readonly<Record<string, Run>> = {
   },
   kubectl: async (at, words) => {
     requireUp(at);
-    return become([await labProgram(at, "kube"), "kubectl", `--kubeconfig=${paths.cloneKubeconfig(at)}`, ...words]);
+    const { command, environment } = await kubectlClient(at);
+    return become([...command, ...words], environment);
   },
   vault: async (at, words) => {
     requireUp(at);
-    const env = { VAULT_ADDR: addresses.vault, VAULT_CACERT: paths.cloneCa(at), HOME: paths.vaultHome(at) };
-    return become([await labProgram(at, "vault"), ...words], env);
+    const { command, environment } = await vaultClient(at);
+    return become([...command, ...words], environment);
   },
   logs: async (at, [part = "", ...words]) => {
     const log = paths.log(at, part);

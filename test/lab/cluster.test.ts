@@ -1,6 +1,17 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { apply, attemptLab, eventually, image, kubectl, lab, labStatus, useLab, vault } from "./support/lab.ts";
+import {
+  apply,
+  attemptLab,
+  eventually,
+  image,
+  kubectl,
+  lab,
+  labCommand,
+  labStatus,
+  useLab,
+  vault,
+} from "./support/lab.ts";
 
 const namespace = "cluster-test";
 
@@ -145,6 +156,15 @@ describe("the lab's cluster", function () {
 
   it("runs commands in a pod", async () => {
     assert.equal(await kubectl("exec", "server", "-n", namespace, "--", "cat", "/tmp/www/index.html"), "served\n");
+  });
+
+  it("hands words on to kubectl and to Vault's command line, and their exit status back", async () => {
+    const good = await labCommand(["kubectl", "get", "namespace", namespace, "-o", "name"]);
+    assert.deepEqual([good.status, good.stdout], [0, `namespace/${namespace}\n`], good.stderr);
+    assert.equal((await labCommand(["kubectl", "get", "namespace", "nowhere"])).status, 1);
+    const vaultStatus = await labCommand(["vault", "status", "-format=json"]);
+    assert.match(vaultStatus.stdout, /"sealed": false/, vaultStatus.stderr);
+    assert.equal((await labCommand(["vault", "kv", "get", "nowhere/at-all"])).status, 2);
   });
 
   it("refuses a privileged pod where the restricted profile is enforced", async () => {

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type LabStatus, unsupported } from "@tokenshield/lab";
+import { type Client, kubectlClient, type LabStatus, layout, unsupported, vaultClient } from "@tokenshield/lab";
 
 const root = dirname(dirname(dirname(import.meta.dirname)));
 
@@ -15,14 +15,51 @@ export interface Finished {
 /** Whether a command's progress is also shown as it comes: long builds are not left without a word. */
 type ProgressOutput = "collect" | "show";
 
-/** Runs one command of the lab, as `npm run lab -- …` does, to its end. */
-export function attemptLab(
+const client = { kubectl: kubectlClient, vault: vaultClient } as const;
+const known = new Map<keyof typeof client, Promise<Client>>();
+
+/** The programs that the lab's `kubectl` and `vault` become. Tests ask them often, and the way there takes longer. */
+function clientOf(name: keyof typeof client): Promise<Client> {
+  const found = known.get(name) ?? client[name](layout());
+  known.set(name, found);
+  return found;
+}
+
+/**
+ * Does what a command of the lab does, to its end. `kubectl` and `vault` are started themselves.
+ */
+export async function attemptLab(
   words: readonly string[],
   input?: string,
   progress: ProgressOutput = "collect",
 ): Promise<Finished> {
+  const [name, ...rest] = words;
+  if (name !== "kubectl" && name !== "vault") return labCommand(words, input, progress);
+  const { command, environment } = await clientOf(name);
+  return finished([...command, ...rest], { input, progress, environment });
+}
+
+/** Runs one command of the lab, as `npm run lab -- …` does, to its end. */
+export function labCommand(
+  words: readonly string[],
+  input?: string,
+  progress: ProgressOutput = "collect",
+): Promise<Finished> {
+  return finished([process.execPath, join(root, "lab/src/main.ts"), ...words], { input, progress, environment: {} });
+}
+
+interface FinishOptions {
+  readonly input: string | undefined;
+  readonly progress: ProgressOutput;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+function finished(
+  [program = "", ...words]: readonly string[],
+  { input, progress, environment }: FinishOptions,
+): Promise<Finished> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, "lab/src/main.ts"), ...words], { cwd: root });
+    const child = spawn(program, words, { cwd: root, env: { ...process.env, ...environment } });
     const stdout: Buffer[] = [];
     const stderr: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => stdout.push(chunk));
@@ -34,6 +71,9 @@ export function attemptLab(
     child.once("close", (status) => {
       const text = (chunks: readonly Buffer[]): string => Buffer.concat(chunks).toString("utf8");
       resolve({ status: status ?? 137, stdout: text(stdout), stderr: text(stderr) });
+    });
+    child.stdin.on("error", () => {
+      // The command closed its input early; its exit status tells the outcome.
     });
     child.stdin.end(input);
   });
