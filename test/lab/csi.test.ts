@@ -3,6 +3,7 @@ import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { layout } from "@tokenshield/lab";
 import { attemptLab, apply, eventually, image, kubectl, lab, labStatus, useLab, vault } from "./support/lab.ts";
 
 const execute = promisify(execFile);
@@ -337,7 +338,8 @@ describe("the lab's add-ons", function () {
           Promise.resolve(
             readFileSync("/proc/self/mountinfo", "utf8")
               .split("\n")
-              .filter((line) => / - tmpfs secrets-store /.test(line)),
+              // Of this clone's lab, wherever another one's mounts are seen too.
+              .filter((line) => / - tmpfs secrets-store /.test(line) && line.includes(` ${layout().state}/`)),
           ),
         (lines) => lines.length === 0,
       );
