@@ -50,6 +50,7 @@ import { keyHierarchyIsKeptApart } from "./platform/key-hierarchy-is-kept-apart.
 import { outputsHoldNoSecrets } from "./platform/outputs-hold-no-secrets.ts";
 import { productionRunsNoTests } from "./platform/production-runs-no-tests.ts";
 import { replicasAreSpread } from "./platform/replicas-are-spread.ts";
+import { rotationsAreCarriedOut } from "./platform/rotations-are-carried-out.ts";
 import { secretsAreFedByGeneratedValues } from "./platform/secrets-are-fed-by-generated-values.ts";
 import { secretsHaveARotationClass } from "./platform/secrets-have-a-rotation-class.ts";
 import { stateIsKeptByAKeyService } from "./platform/state-is-kept-by-a-key-service.ts";
@@ -144,6 +145,7 @@ export const rules: readonly Rule[] = [
   outputsHoldNoSecrets,
   productionRunsNoTests,
   replicasAreSpread,
+  rotationsAreCarriedOut,
   secretsAreFedByGeneratedValues,
   secretsHaveARotationClass,
   stateIsKeptByAKeyService,

@@ -205,6 +205,14 @@ const classes: readonly Break[] = [secret, keyOf(golden(`:RandomPassword::${tena
   apply: (whole) => changed(whole, on, (one) => ({ ...one, parent: "" })),
 }));
 
+const rotator = keyOf(golden(`:CronJob::${tenant}-rotator`));
+const rotation: readonly Break[] = [
+  remove("rotations-are-carried-out", rotator, `tokenshield:index:TokenShield::${tenant}`, "", /must have a CronJob/),
+  set("rotations-are-carried-out", rotator, ["spec", "suspend"], true, /must not be true/),
+  set("rotations-are-carried-out", rotator, ["spec", "concurrencyPolicy"], "Allow", /must be Forbid/),
+  set("rotations-are-carried-out", rotator, ["spec", "schedule"], "0 3 * * 0", /at least once an hour/),
+];
+
 const alerts = golden(":PrometheusRule::monitoring-alerts");
 const scrape = keyOf(golden(`:PodMonitor::monitoring-${tenant}-tokenizer`));
 const annotations = ["spec", "groups", 0, "rules", 0, "annotations"];
@@ -248,5 +256,6 @@ export const goldenBreaks: readonly Break[] = [
   ...access,
   ...database,
   ...classes,
+  ...rotation,
   ...monitoring,
 ];
