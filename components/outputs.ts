@@ -1,7 +1,9 @@
 import * as pulumi from "@pulumi/pulumi";
-import { contractVersion, type StackOutputs, type TenantOutputs } from "../stacks/outputs";
+import { type ApplicationOutputs, contractVersion, type StackOutputs, type TenantOutputs } from "../stacks/outputs";
+import { fileOf } from "../stacks/application-secrets";
 import type { Platform } from "./platform";
 import { addressesOf } from "./proxies/proxies";
+import { mountOf } from "./secrets/application-groups";
 import type { TokenShield } from "./tokenshield";
 import { groupPath } from "@tokenshield/rotation";
 
@@ -55,5 +57,34 @@ function tenantOutputsOf(
     managementUrl: tokenizer.managementUrl,
     databaseAddress: pulumi.interpolate`${database.address.host}:${database.address.port}`,
     rotation: Object.fromEntries([...tenant.classes].map(([className, { state }]) => [className, { ...state }])),
+    applicationSecrets: pulumi.output(applicationOutputsOf(tenant)),
+  };
+}
+
+/** What the team of a tenant's application needs to mount its secrets and to write them. */
+function applicationOutputsOf({ application }: TokenShield): Promised<ApplicationOutputs> {
+  if (application === undefined) {
+    return { provider: "", namespace: "", account: "", ownerPolicy: "", mounts: [], groups: {} };
+  }
+  const { provider, namespace, groups: listed, secrets, paths, ownerPolicy = "" } = application;
+  const classes = new Map(secrets.mounts.map(({ mount, providerClass }) => [mount, providerClass]));
+  const groups = listed.map((group) => {
+    const state = secrets.states.get(group.group) ?? { version: "", since: "", due: "", reminder: "" };
+    const told = {
+      path: paths.get(group.group) ?? "",
+      providerClass: classes.get(mountOf(group)) ?? "",
+      files: Object.fromEntries(group.fields.map((field) => [field.name, fileOf(field)])),
+      optional: group.optional,
+      className: group.class,
+    };
+    return [group.group, pulumi.all([told, state]).apply(([one, two]) => ({ ...one, ...two }))] as const;
+  });
+  return {
+    provider,
+    namespace,
+    account: secrets.account,
+    ownerPolicy,
+    mounts: pulumi.all(secrets.mounts.map(({ providerClass, path }) => ({ providerClass, path }))),
+    groups: pulumi.all(Object.fromEntries(groups)),
   };
 }

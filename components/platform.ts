@@ -4,9 +4,12 @@ import type * as pulumi from "@pulumi/pulumi";
 import * as vault from "@pulumi/vault/provider";
 import type { Settings } from "../stacks/settings";
 import { Addons } from "./addons/addons";
+import type { DriverArgs } from "./addons/values";
 import { BackupStorage } from "./cloud/backup-storage";
 import { Monitoring } from "./monitoring/monitoring";
 import { TokenShield } from "./tokenshield";
+import type { EntryState } from "./secrets/application-state";
+import { readEntries, type TenantEntries } from "./secrets/read-entries";
 import { readLedgers } from "./secrets/read-ledgers";
 import { type OwnerArgs, VaultFoundation } from "./vault/foundation";
 import { mountNames } from "./vault/names";
@@ -51,11 +54,21 @@ export async function buildPlatform(settings: Settings, surroundings: Surroundin
   const opts = { providers: [clusterProvider(settings, surroundings), vaultOfStack, ...cloudProviders(settings)] };
   const labels = { environment, tags };
   const names = settings.tenants.map(({ name }) => name);
-  const ledgers = await readLedgers(mountNames(environment).kv, names, { provider: vaultOfStack });
+  const { kv } = mountNames(environment);
+  const [ledgers, entries] = await Promise.all([
+    readLedgers(kv, names, { provider: vaultOfStack }),
+    entriesOf(kv, settings, { provider: vaultOfStack }),
+  ]);
 
   const addons = new Addons(
     "addons",
-    { owner: settings.cluster.owner, charts: surroundings.charts, addons: settings.addons, labels },
+    {
+      owner: settings.cluster.owner,
+      charts: surroundings.charts,
+      addons: settings.addons,
+      driver: driverOf(settings),
+      labels,
+    },
     opts,
   );
   const foundation = new VaultFoundation(
@@ -75,13 +88,39 @@ export async function buildPlatform(settings: Settings, surroundings: Surroundin
     .map((tenant) => {
       const { now, vaultCa, databaseCa } = surroundings;
       const own = ledgers.get(tenant.name) ?? {};
-      const args = { settings, tenant, foundation, addons, storage, ledgers: own, vaultCa, databaseCa, now };
+      const known = entries.get(tenant.name) ?? new Map<string, EntryState>();
+      const read = { ledgers: own, entries: known, vaultCa, databaseCa, now };
+      const args = { settings, tenant, foundation, addons, storage, ...read };
       return [tenant.name, new TokenShield(tenant.name, args, opts)] as const;
     });
   const platform = { settings, foundation, addons, storage, tenants: new Map(tenants) };
   if (settings.monitoring.mode === "none") return platform;
   const { vaultCa, charts } = surroundings;
   return { ...platform, monitoring: new Monitoring("monitoring", { ...platform, vaultCa, charts }, opts) };
+}
+
+/** What Vault tells of every tenant's application secrets, by tenant; nothing where they lie elsewhere. */
+async function entriesOf(
+  mount: string,
+  { applicationSecrets, tenants }: Settings,
+  options: pulumi.InvokeOptions,
+): Promise<ReadonlyMap<string, TenantEntries>> {
+  if (applicationSecrets.provider !== "vault") return new Map();
+  const read = tenants.map(async ({ name, secrets }) => {
+    const groups = secrets.map(({ group }) => group);
+    return [name, await readEntries(mount, name, groups, options)] as const;
+  });
+  return new Map(await Promise.all(read));
+}
+
+/** What the tenants' application secrets ask of the CSI driver. */
+function driverOf({ applicationSecrets: { provider, identity }, tenants }: Settings): DriverArgs {
+  const groups = tenants.flatMap(({ secrets }) => secrets);
+  const audience = identity === "irsa" ? "sts.amazonaws.com" : "pods.eks.amazonaws.com";
+  return {
+    copies: groups.some(({ syncTo }) => syncTo !== undefined) ? "asked for" : "none",
+    audiences: provider === "aws" && groups.length > 0 ? [audience] : [],
+  };
 }
 
 function clusterProvider({ cluster }: Settings, { kubeconfig }: Surroundings): kubernetes.Provider {

@@ -13,15 +13,18 @@ import { MySqlGroup } from "./database/mysql-group";
 import { type DataGuard, guarded } from "./guard";
 import { Isolation } from "./network/isolation";
 import { tenantFlows } from "./network/tenant-flows";
-import { accountName, type LabelArgs, labelsOf, type Part, parts } from "./parts";
+import { accountName, type LabelArgs, labelsOf, type Part } from "./parts";
 import type { Proxies } from "./proxies/proxies";
 import { besideCertificate, bumpOf, tenantProxies } from "./proxies/tenant-proxies";
 import { restrictedNamespace } from "./restricted";
 import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
 import { planRotation, type RotationPlan } from "./secrets/plan";
+import type { TenantEntries } from "./secrets/read-entries";
 import type { TenantLedgers } from "./secrets/read-ledgers";
 import { SecretClass } from "./secrets/secret-class";
 import { SecretFiles, secretsMountPath } from "./secrets/secret-files";
+import { type TenantApplication, tenantApplication } from "./secrets/tenant-application";
+import { partsOf } from "./tenant-parts";
 import { Tokenizer } from "./tokenizer/tokenizer";
 import type { VaultFoundation } from "./vault/foundation";
 import { rotationPolicies } from "./rotation/policies";
@@ -43,6 +46,8 @@ export interface TokenShieldArgs {
   readonly storage?: BackupStorage | undefined;
   /** The tenant's ledgers, read at the start of the update. */
   readonly ledgers: TenantLedgers;
+  /** What Vault tells of the application's secrets, read at the start of the update. */
+  readonly entries: TenantEntries;
   /** Authorities that signed Vault's certificate, PEM. Default: public ones. */
   readonly vaultCa?: string | undefined;
   /** Authorities of a database outside the cluster, PEM; needed where there is one. */
@@ -67,6 +72,8 @@ export class TokenShield extends pulumi.ComponentResource {
   readonly rotation: RotationPlan;
   /** The classes of generated secrets. */
   readonly classes: ReadonlyMap<ClassName, SecretClass>;
+  /** The secrets of the merchant's application; undefined where the settings list none. */
+  readonly application: TenantApplication | undefined;
   /** The accounts of the parts. */
   readonly accounts: ReadonlyMap<Part, ServiceAccount>;
   /** The files of the parts that read secrets. */
@@ -134,6 +141,11 @@ export class TokenShield extends pulumi.ComponentResource {
     // A database outside the cluster comes first, as secrets carry its address; the group needs secrets to start.
     const outside = this.outsideDatabase(guard);
     this.classes = this.makeClasses(outside);
+    this.application = tenantApplication(
+      prefix,
+      { ...args, guard, labels: this.labels() },
+      { parent: this, dependsOn: args.addons.needed("secretsStoreCsiDriver", "vaultCsiProvider", "awsCsiProvider") },
+    );
     this.accounts = new Map(present.map((part) => [part, this.makeAccount(part)]));
     const readers = present.filter((part) => groupsReadBy(part, secretGroups).length > 0);
     this.files = new Map(readers.map((part) => [part, this.makeFiles(part)]));
@@ -442,18 +454,4 @@ function* problems({ settings, tenant, databaseCa }: TokenShieldArgs): Generator
   if (!settings.tenants.includes(tenant)) {
     yield { propertyPath: "tenant", reason: `expected a tenant of the settings, given ${tenant.name}` };
   }
-}
-
-/** The parts of a tenant, in their fixed order. */
-export function partsOf(settings: Settings, { spec }: TenantSettings): Part[] {
-  const present: Readonly<Record<Part, boolean>> = {
-    tokenizer: true,
-    database: settings.database.kind === "group",
-    inbound: spec.proxies.inbound.enabled,
-    outbound: spec.proxies.outbound.enabled,
-    dashboard: spec.dashboard.enabled,
-    backup: spec.highAvailability.database.backups.enabled,
-    rotator: true,
-  };
-  return parts.filter((part) => present[part]);
 }

@@ -16,6 +16,32 @@ const rotationState = z.strictObject({
   deferred: z.string().describe("What has to wait, and why; empty where nothing waits."),
 });
 
+const applicationMount = z.strictObject({
+  providerClass: z.string().describe("Name of the SecretProviderClass."),
+  path: z.string().describe("Where the application's containers mount it."),
+});
+
+const applicationGroup = z.strictObject({
+  path: z.string().describe("Where its owner writes the values: in Vault mount first, in AWS the name of the secret."),
+  providerClass: z.string().describe("SecretProviderClass that delivers it."),
+  files: z.record(z.string(), z.string()).describe("File of each value, by its name in the entry."),
+  optional: z.boolean().describe("Whether pods start without it."),
+  className: z.string().describe("Rotation class, by whose interval a new value is due."),
+  version: z.string().describe("Current version, as the store numbers it; empty without a value."),
+  since: z.string().describe("When that version was written (RFC 3339, UTC); empty without a value."),
+  due: z.string().describe("When a new value is due (RFC 3339, UTC); empty where none ever is."),
+  reminder: z.string().describe("What its owner has to do; empty where nothing is to be done."),
+});
+
+const applicationOutputs = z.strictObject({
+  provider: z.string().describe("Store of the values: `vault` or `aws`; empty where the tenant lists no secrets."),
+  namespace: z.string().describe("Namespace of the application."),
+  account: z.string().describe("ServiceAccount that the application's pods run under to read them."),
+  ownerPolicy: z.string().describe("Vault policy of those who write the values; empty in AWS."),
+  mounts: z.array(applicationMount).describe("What the pods mount."),
+  groups: z.record(z.string(), applicationGroup).describe("The groups, by name."),
+});
+
 /** What is told of one tenant. */
 export const tenantOutputs = z.strictObject({
   namespace: z.string().describe("Namespace of the tenant."),
@@ -31,6 +57,9 @@ export const tenantOutputs = z.strictObject({
   egressCaBundle: z.string().describe(`What the application trusts on that way, and only there, PEM. ${absent}`),
   databaseAddress: z.string().describe(`Where the database takes writes, host:port. ${absent}`),
   rotation: z.record(z.string(), rotationState).describe("Where the rotation of each class stands."),
+  applicationSecrets: applicationOutputs.describe(
+    "The secrets of the tenant's application: how to mount and write them.",
+  ),
 });
 
 /** The whole contract. */
@@ -52,3 +81,6 @@ export type StackOutputs = z.output<typeof stackOutputs>;
 
 /** The outputs of one tenant. */
 export type TenantOutputs = z.output<typeof tenantOutputs>;
+
+/** What is told of a tenant's application secrets. */
+export type ApplicationOutputs = TenantOutputs["applicationSecrets"];

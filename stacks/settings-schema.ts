@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { applicationSecretGroup, applicationSecrets } from "./application-secrets";
 import {
   cidr,
   dnsLabel,
@@ -160,6 +161,9 @@ const addons = z.strictObject({
   prometheusOperator: addon("prometheus-operator", "0.85.0", "monitoring").describe("Discovery of metrics and rules."),
   secretsStoreCsiDriver: addon("secrets-store-csi-driver", "1.5.4", "kube-system").describe("Secrets as files."),
   vaultCsiProvider: addon("vault-csi-provider", "1.5.0", "kube-system").describe("Vault's side of the CSI driver."),
+  awsCsiProvider: addon("secrets-store-csi-driver-provider-aws", "2.1.1", "kube-system").describe(
+    "The side of AWS of the CSI driver, where application secrets lie there.",
+  ),
   certManager: addon("cert-manager", "1.19.1", "cert-manager").describe("Certificates where a tenant asks for it."),
 });
 
@@ -302,6 +306,10 @@ const tenant = z.strictObject({
   namespace: dnsLabel().optional().describe("Namespace of the tenant. Default: `tokenshield-<environment>-<name>`."),
   application: application.optional().describe("The merchant's application."),
   gateways: z.array(gateway).default([]).describe("Payment gateways that get card numbers."),
+  secrets: z
+    .array(applicationSecretGroup)
+    .default([])
+    .describe("Secrets of the merchant's application: delivered as files, never generated."),
   ingressNamespaces: z
     .array(dnsLabel())
     .default([])
@@ -330,6 +338,7 @@ export const settingsShape = {
   registry: registry.describe("The mirror that images and charts come from."),
   addons: addons.prefault({}).describe("Cluster-wide programs that the platform builds on."),
   rotation: rotation.prefault({}).describe("When secrets change."),
+  applicationSecrets: applicationSecrets.prefault({}).describe("Where the tenants' application secrets lie."),
   database: database.prefault({}).describe("What holds the cards."),
   cloud: cloud.prefault({}).describe("Keys, buckets and roles of a cloud."),
   monitoring: monitoring.prefault({}).describe("Metrics and alerts."),

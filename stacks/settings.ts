@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
+import { accountFile, fileOf } from "./application-secrets";
 import { problemsOf, SettingsError, settingsPath, shown, valueAt } from "./settings-error";
 import { type Settings, settingsSchema, settingsShape, type TenantSettings } from "./settings-schema";
 
@@ -43,6 +44,52 @@ function soundParts(raw: unknown): SoundParts {
 }
 
 type Finding = readonly [path: (string | number)[], expected: string];
+
+/** Whoever makes pods in a namespace can have them read its secrets, so two tenants' applications can't share one. */
+function* applicationSecretsHaveAPlace({ tenants, applicationSecrets, cloud, addons }: SoundParts): Generator<Finding> {
+  const places = new Map<string, string>();
+  for (const [index, tenant] of tenants.entries()) {
+    if (tenant === undefined || tenant.secrets.length === 0) continue;
+    const path = ["tenants", index];
+    if (tenant.application === undefined) yield [[...path, "application"], "an object, as there are secrets"];
+    const place = tenant.application?.namespace ?? "";
+    if (places.has(place)) {
+      yield [
+        [...path, "application", "namespace"],
+        `a namespace of its own: secrets of ${places.get(place) ?? ""} are there`,
+      ];
+    }
+    if (place !== "") places.set(place, tenant.name);
+    yield* namesOfSecretsAreUnique([...path, "secrets"], tenant.secrets);
+  }
+  if (applicationSecrets?.provider !== "aws") return;
+  if (cloud !== undefined && cloud.provider !== "aws") {
+    yield [["applicationSecrets", "provider"], '"vault", as cloud.provider isn\'t "aws"'];
+  }
+  if (places.size > 0 && addons?.awsCsiProvider.mode === "none") {
+    yield [["addons", "awsCsiProvider", "mode"], '"managed" or "existing", as application secrets lie in AWS'];
+  }
+}
+
+/** Files of one class lie in one folder, and the groups of a tenant below one path. */
+function* namesOfSecretsAreUnique(
+  path: readonly (string | number)[],
+  groups: TenantSettings["secrets"],
+): Generator<Finding> {
+  // The optional class has a file of its own.
+  const files = new Set<string>([accountFile]);
+  for (const [at, { group, fields }] of groups.entries()) {
+    if (groups.findIndex((other) => other.group === group) < at) yield [[...path, at, "group"], "a name of its own"];
+    for (const [nth, field] of fields.entries()) {
+      const file = fileOf(field);
+      if (files.has(file)) yield [[...path, at, "fields", nth, "file"], `a file of its own: ${file} is taken`];
+      if (fields.findIndex(({ name }) => name === field.name) < nth) {
+        yield [[...path, at, "fields", nth, "name"], "a name of its own"];
+      }
+      files.add(file);
+    }
+  }
+}
 
 /** The rules between parts. */
 const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
@@ -141,6 +188,7 @@ const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
       yield [["database", "kind"], '"group" or "external", as cloud.provider isn\'t "aws"'];
     }
   },
+  applicationSecretsHaveAPlace,
   function* requestsNameTenants({ rotation, tenants }) {
     for (const key of Object.keys(rotation?.requests ?? {})) {
       const [name] = key.split("/");

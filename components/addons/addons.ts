@@ -5,7 +5,7 @@ import { type ArgumentProblem, badName, refuse } from "../checks";
 import { type LabelArgs, labelsOf } from "../parts";
 import { restrictedNamespace } from "../restricted";
 import { chartSource } from "./charts";
-import { type AddonName, addonNames, addonValues } from "./values";
+import { type AddonName, addonNames, addonValues, type DriverArgs, driverValues } from "./values";
 
 /** What happens with one add-on. */
 export interface AddonArgs {
@@ -29,6 +29,8 @@ export interface AddonsArgs {
   readonly charts: string;
   /** What happens with each add-on. Plain, as it decides which resources there are. */
   readonly addons: Readonly<Record<AddonName, AddonArgs>>;
+  /** What the CSI driver has to do besides. */
+  readonly driver: DriverArgs;
   /** Labels. */
   readonly labels: LabelArgs;
 }
@@ -80,8 +82,9 @@ export class Addons extends pulumi.ComponentResource {
     for (const addon of this.installed) {
       const { chart, version, namespace, values } = args.addons[addon];
       const home = namespaces.get(namespace);
-      // The provider registers itself with the driver, so the driver comes first.
-      const driver = addon === "vaultCsiProvider" ? charts.get("secretsStoreCsiDriver") : undefined;
+      // A provider registers itself with the driver, so the driver comes first.
+      const driver = providers.includes(addon) ? charts.get("secretsStoreCsiDriver") : undefined;
+      const asked = addon === "secretsStoreCsiDriver" ? driverValues(args.driver) : {};
       const before = [...claimed, ...(home === undefined ? [] : [home]), ...(driver === undefined ? [] : [driver])];
       charts.set(
         addon,
@@ -91,7 +94,7 @@ export class Addons extends pulumi.ComponentResource {
             ...chartSource(args.charts, chart, version),
             name: chart,
             namespace: home?.metadata.name ?? namespace,
-            values: { ...addonValues[addon], ...values },
+            values: { ...addonValues[addon], ...asked, ...values },
           },
           { parent: this, dependsOn: before },
         ),
@@ -107,8 +110,11 @@ export class Addons extends pulumi.ComponentResource {
   }
 }
 
+/** The CSI driver's providers. */
+const providers: readonly AddonName[] = ["vaultCsiProvider", "awsCsiProvider"];
+
 /** Add-ons that work on the node itself, and so can't run as restricted pods. */
-const onTheNode: readonly AddonName[] = ["secretsStoreCsiDriver", "vaultCsiProvider"];
+const onTheNode: readonly AddonName[] = ["secretsStoreCsiDriver", ...providers];
 
 /** The labels by which a namespace of add-ons admits restricted pods only, where all of them are. */
 function admission({ addons }: AddonsArgs, namespace: string): Readonly<Record<string, string>> {

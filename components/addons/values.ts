@@ -4,6 +4,7 @@ export const addonNames = [
   "prometheusOperator",
   "secretsStoreCsiDriver",
   "vaultCsiProvider",
+  "awsCsiProvider",
   "certManager",
 ] as const;
 
@@ -15,13 +16,28 @@ export const addonValues: Readonly<Record<AddonName, Readonly<Record<string, unk
   metricsServer: { replicas: 1 },
   prometheusOperator: {},
   secretsStoreCsiDriver: {
-    // No copy of a secret in etcd, and tokens for Vault only.
-    syncSecret: { enabled: false },
     enableSecretRotation: true,
     rotationPollInterval: "1m",
-    tokenRequests: [{ audience: "vault" }],
     windows: { enabled: false },
   },
   vaultCsiProvider: { server: { enabled: false }, injector: { enabled: false }, csi: { enabled: true } },
+  // The driver is an add-on of its own.
+  awsCsiProvider: { "secrets-store-csi-driver": { install: false } },
   certManager: { crds: { enabled: true, keep: true } },
 };
+
+/** What tenants' application secrets ask of the driver. */
+export interface DriverArgs {
+  /** Whether any group is to be copied into a Kubernetes Secret. */
+  readonly copies: "none" | "asked for";
+  /** Audiences of the tokens that the driver gets of pods, beside Vault's. */
+  readonly audiences: readonly string[];
+}
+
+/** The driver's values that depend on that: no copy of a secret in etcd unasked, and tokens for the stores only. */
+export function driverValues({ copies, audiences }: DriverArgs): Readonly<Record<string, unknown>> {
+  return {
+    syncSecret: { enabled: copies === "asked for" },
+    tokenRequests: ["vault", ...audiences].map((audience) => ({ audience })),
+  };
+}

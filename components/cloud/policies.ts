@@ -1,4 +1,4 @@
-/** IAM policies of the backups, as documents. */
+/** IAM policies, as documents. */
 export interface PolicyDocument {
   readonly Version: "2012-10-17";
   readonly Statement: readonly Readonly<Record<string, unknown>>[];
@@ -50,6 +50,63 @@ export function writerPolicy(bucketArn: string, keyArn: string, tenant: string):
       { Effect: "Allow", Action: ["s3:PutObject"], Resource: [`${bucketArn}/${tenant}/*`] },
       // Decrypt is what S3 asks for in an upload of many parts.
       { Effect: "Allow", Action: ["kms:Decrypt", "kms:GenerateDataKey"], Resource: [keyArn] },
+    ],
+  };
+}
+
+/** Lets the pods of one service account, and nobody else, take a role by EKS Pod Identity. */
+export function podTrustPolicy({
+  namespace,
+  account,
+}: {
+  readonly namespace: string;
+  readonly account: string;
+}): PolicyDocument {
+  return {
+    Version: version,
+    Statement: [
+      {
+        Effect: "Allow",
+        Principal: { Service: "pods.eks.amazonaws.com" },
+        Action: ["sts:AssumeRole", "sts:TagSession"],
+        Condition: {
+          StringEquals: {
+            "aws:RequestTag/kubernetes-namespace": namespace,
+            "aws:RequestTag/kubernetes-service-account": account,
+          },
+        },
+      },
+    ],
+  };
+}
+
+/** What an application reads in AWS. */
+export interface ReaderArgs {
+  /** ARNs of its entries in Secrets Manager. */
+  readonly secrets: readonly string[];
+  /** ARN of the key that they are encrypted under. */
+  readonly key: string;
+  /** ARN of the parameter that tells its account. */
+  readonly parameter: string | undefined;
+  readonly region: string;
+}
+
+/** Lets an application read exactly its own entries, and use their key through Secrets Manager alone. */
+export function readerPolicy({ secrets, key, parameter, region }: ReaderArgs): PolicyDocument {
+  const allow = (actions: readonly string[], resources: readonly string[]): Record<string, unknown> => ({
+    Effect: "Allow",
+    Action: actions,
+    Resource: resources,
+  });
+  return {
+    Version: version,
+    Statement: [
+      allow(["secretsmanager:DescribeSecret", "secretsmanager:GetSecretValue"], [...secrets].sort()),
+      {
+        ...allow(["kms:Decrypt"], [key]),
+        Condition: { StringEquals: { "kms:ViaService": `secretsmanager.${region}.amazonaws.com` } },
+      },
+      ...(parameter === undefined ? [] : [allow(["ssm:GetParameters"], [parameter])]),
     ],
   };
 }

@@ -8,7 +8,7 @@ import { LedgerError, parseLedger } from "./ledger";
 export type TenantLedgers = Readonly<Partial<Record<ClassName, RotationLedger>>>;
 
 /** What Vault's provider says of a secret that was never written. Any other failure stops the update. */
-const neverWritten = /no secret found at/;
+export const neverWritten = /no secret found at/;
 
 /**
  * Reads the ledgers of all tenants, at the start of an update.

@@ -15,7 +15,7 @@ export const csiDriver = "secrets-store.csi.k8s.io";
 const volumeName = "secrets-store";
 
 /** Arguments of `SecretFiles`. */
-export interface SecretFilesArgs {
+export interface SecretFilesArgs extends VaultLoginArgs {
   /** Name of the environment. */
   readonly environment: string;
   /** Name of the tenant. */
@@ -26,6 +26,14 @@ export interface SecretFilesArgs {
   readonly namespace: pulumi.Input<string>;
   /** The groups that the part reads; at least one. */
   readonly groups: readonly SecretGroup[];
+  /** KV mount. */
+  readonly mount: pulumi.Input<string>;
+  /** Labels. */
+  readonly labels: LabelArgs;
+}
+
+/** How the driver's Vault provider logs in. */
+export interface VaultLoginArgs {
   /** Address of Vault as the driver reaches it. */
   readonly vaultAddress: pulumi.Input<string>;
   /** Vault namespace (Vault Enterprise). */
@@ -34,12 +42,20 @@ export interface SecretFilesArgs {
   readonly vaultCaPath?: pulumi.Input<string> | undefined;
   /** Path of the Kubernetes auth mount. */
   readonly authMount: pulumi.Input<string>;
-  /** The part's Vault role. */
+  /** The Vault role of the pods. */
   readonly role: pulumi.Input<string>;
-  /** KV mount. */
-  readonly mount: pulumi.Input<string>;
-  /** Labels. */
-  readonly labels: LabelArgs;
+}
+
+/** The parameters of a class by which the driver's Vault provider logs in. */
+export function vaultParameters(login: VaultLoginArgs): Record<string, pulumi.Input<string>> {
+  return {
+    vaultAddress: login.vaultAddress,
+    ...(login.vaultNamespace === undefined ? {} : { vaultNamespace: login.vaultNamespace }),
+    ...(login.vaultCaPath === undefined ? {} : { vaultCACertPath: login.vaultCaPath }),
+    vaultKubernetesMountPath: login.authMount,
+    roleName: login.role,
+    audience: vaultAudience,
+  };
 }
 
 /** What a pod template takes in to have its secrets. */
@@ -83,12 +99,7 @@ export class SecretFiles extends pulumi.ComponentResource {
         spec: {
           provider: "vault",
           parameters: {
-            vaultAddress: args.vaultAddress,
-            ...(args.vaultNamespace === undefined ? {} : { vaultNamespace: args.vaultNamespace }),
-            ...(args.vaultCaPath === undefined ? {} : { vaultCACertPath: args.vaultCaPath }),
-            vaultKubernetesMountPath: args.authMount,
-            roleName: args.role,
-            audience: vaultAudience,
+            ...vaultParameters(args),
             objects: pulumi.output(args.mount).apply((mount) => classObjects(mount, tenant, groups)),
           },
         },

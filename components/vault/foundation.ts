@@ -76,12 +76,14 @@ export class VaultFoundation extends pulumi.ComponentResource {
     ]);
     const parent = { parent: this };
     const held = { ...parent, ...guarded(args.guard) };
+    const claim = args.owner === undefined ? undefined : this.claimAuth(name, args.authMount);
     const audits = (args.owner?.audit ?? []).map(
       (device) =>
         new Audit(
           `${name}-audit-${device.name}`,
           { type: device.type, path: device.name, options: { ...device.options }, description: "Of the platform." },
-          parent,
+          // A second owner is stopped before it changes what all of Vault's users share.
+          { ...parent, dependsOn: claim === undefined ? [] : [claim] },
         ),
     );
     // Whoever writes a secret is audited from the first write on.
@@ -117,7 +119,9 @@ export class VaultFoundation extends pulumi.ComponentResource {
       held,
     ).certificate;
     this.authMount =
-      args.owner === undefined ? pulumi.output(args.authMount) : this.makeAuth(name, args.authMount, args.owner);
+      args.owner === undefined || claim === undefined
+        ? pulumi.output(args.authMount)
+        : this.configureAuth(name, claim, args.owner);
     this.registerOutputs({
       kv: this.kv.path,
       transit: this.transit.path,
@@ -128,12 +132,15 @@ export class VaultFoundation extends pulumi.ComponentResource {
   }
 
   /** The Kubernetes auth mount. A second owner fails here: the path is taken. */
-  private makeAuth(name: string, path: string, owner: OwnerArgs): pulumi.Output<string> {
-    const auth = new AuthBackend(
+  private claimAuth(name: string, path: string): AuthBackend {
+    return new AuthBackend(
       `${name}-auth`,
       { type: "kubernetes", path, description: "Logins of pods by their service accounts." },
       { parent: this },
     );
+  }
+
+  private configureAuth(name: string, auth: AuthBackend, owner: OwnerArgs): pulumi.Output<string> {
     const config = new AuthBackendConfig(
       `${name}-auth`,
       {

@@ -37,3 +37,13 @@ export function keyName(tenant: string): string {
 export function roleName(environment: string, tenant: string, part: Part): string {
   return `tokenshield-${environment}-${tenant}-${part}`;
 }
+
+/** The role, and the policy of the same name, of a tenant's application: it reads the application's secrets. */
+export function applicationRole(environment: string, tenant: string): string {
+  return `tokenshield-${environment}-${tenant}-application`;
+}
+
+/** The policy of those who own a tenant's application secrets and write them. */
+export function ownerPolicy(environment: string, tenant: string): string {
+  return `${applicationRole(environment, tenant)}-owner`;
+}

@@ -73,6 +73,23 @@ export function policyRules(part: Part, args: PolicyArgs): PolicyRule[] {
   return merged(rules);
 }
 
+/** What the pods of a tenant's application may: read exactly its own groups. */
+export function applicationRules(environment: string, tenant: string, groups: readonly string[]): PolicyRule[] {
+  const { kv } = mountNames(environment);
+  return merged([...ownToken, ...groups.map((group) => read(`${kv}/data/${groupPath(tenant, group)}`))]);
+}
+
+/** What the owners of those groups may: write them, and see which versions there are. */
+export function ownerRules(environment: string, tenant: string, groups: readonly string[]): PolicyRule[] {
+  const { kv } = mountNames(environment);
+  return merged(
+    groups.flatMap((group) => [
+      write(`${kv}/data/${groupPath(tenant, group)}`),
+      read(`${kv}/metadata/${groupPath(tenant, group)}`),
+    ]),
+  );
+}
+
 const read = (path: string): PolicyRule => ({ path, capabilities: ["read"] });
 const update = (path: string): PolicyRule => ({ path, capabilities: ["update"] });
 const write = (path: string): PolicyRule => ({ path, capabilities: ["create", "read", "update"] });

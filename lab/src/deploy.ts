@@ -1,30 +1,17 @@
-import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { join } from "node:path";
-import { parse, stringify } from "yaml";
 import { become } from "./become.ts";
 import { attempt, run } from "./command.ts";
-import { demo, demoTenant, endDemo, journeyText } from "./demo/demo.ts";
+import { demo, demoTenant, endDemo, journeyText, prepareDemo } from "./demo/demo.ts";
 import { LabError } from "./errors.ts";
-import { writeFile } from "./files.ts";
 import { exclusively } from "./host/ownership.ts";
-import { layout, type Layout, paths } from "./layout.ts";
+import { layout, type Layout } from "./layout.ts";
 import { labProgram } from "./programs.ts";
 import { Progress } from "./progress.ts";
+import { engineOf, settingsIn, type Surroundings, surroundingsOf } from "./stack.ts";
 import { up } from "./up.ts";
 
 /** The stack that targets the embedded cluster, and the one that is meant where none is named. */
 const labStack = "lab";
-
-/** V8's default lets the engine's short-lived messages fill hundreds of MiB before it collects them. */
-const smallYoungGeneration = "--max-semi-space-size=4";
-
-/** What an engine needs to know that the lab alone knows. */
-interface Surroundings {
-  readonly words: readonly string[];
-  readonly environment: NodeJS.ProcessEnv;
-}
 
 /** @returns the stack that a command line names, or undefined if it names none */
 export function namedStack(words: readonly string[]): string | undefined {
@@ -50,34 +37,12 @@ function without(
   return { value, rest: words.filter((_, index) => index !== at && index !== at + 1) };
 }
 
-/**
- * The lab stack's state and its passphrase lie with the lab's data, so that `reset` forgets them together. Its settings
- * are a copy of the committed ones, or of the file that `--config-file` names, because an engine writes the salt of the
- * passphrase into the file that it is given.
- */
+/** The same for the stack that is meant where none is named, by its committed settings or those of `--config-file`. */
 function ofLab(at: Layout, words: readonly string[]): Surroundings {
-  const folder = join(at.state, "deploy");
-  const passphrase = join(folder, "passphrase");
-  mkdirSync(join(folder, "state"), { recursive: true, mode: 0o700 });
-  if (!existsSync(passphrase)) writeFile(passphrase, randomBytes(32).toString("base64"), 0o600);
-  const settings = join(folder, `Pulumi.${labStack}.yaml`);
   const { value: own = join(at.project, "stacks", `Pulumi.${labStack}.yaml`), rest } = without(words, "--config-file");
-  const committed = parse(readFileSync(own, "utf8")) as object;
-  const salt = existsSync(settings)
-    ? (parse(readFileSync(settings, "utf8")) as { encryptionsalt?: string }).encryptionsalt
-    : undefined;
-  writeFile(settings, stringify({ ...(salt === undefined ? {} : { encryptionsalt: salt }), ...committed }), 0o600);
+  const { words: settings, environment } = surroundingsOf(at, labStack, settingsIn(own));
   const named = namedStack(words) === undefined && words[0] !== "ls" ? ["--stack", labStack] : [];
-  return {
-    words: [...rest, ...named, "--config-file", settings],
-    environment: {
-      PULUMI_BACKEND_URL: `file://${join(folder, "state")}`,
-      PULUMI_CONFIG_PASSPHRASE_FILE: passphrase,
-      // Vault's clients read the token from this home; the CLI keeps its plug-ins where they are.
-      HOME: paths.vaultHome(at),
-      PULUMI_HOME: process.env["PULUMI_HOME"] ?? join(homedir(), ".pulumi"),
-    },
-  };
+  return { words: [...rest, ...named, ...settings], environment };
 }
 
 async function onlyDemo(at: Layout, words: readonly string[], progress: Progress): Promise<number> {
@@ -112,6 +77,7 @@ async function main([command = "--help", ...words]: readonly string[]): Promise<
   const helm = command === "stack" ? {} : { HELM_BIN: await labProgram(at, "helm") };
   // An update of the embedded cluster needs no question: it is there for it, and `destroy` takes it back.
   const agreed = command === "up" ? ["--yes"] : [];
+  if (command === "up") await prepareDemo(at);
   if (command === "destroy") await endDemo(at);
   const status = await become([...engine, ...stackCommand, ...lab.words, ...agreed], { ...lab.environment, ...helm });
   if (command !== "up" || status !== 0) return status;
@@ -119,14 +85,6 @@ async function main([command = "--help", ...words]: readonly string[]): Promise<
   if (shown !== undefined) progress.say(`No demo: ${shown}`);
   return 0;
 }
-
-/** The engine with a command. */
-const engineOf = (at: Layout, command: string): readonly string[] => [
-  process.execPath,
-  smallYoungGeneration,
-  join(at.project, "engine/src/main.ts"),
-  command,
-];
 
 /**
  * Sends a test card through the lab's platform and prints what each hop saw.

@@ -8,6 +8,10 @@ export interface MockOptions {
   readonly stack?: string;
   /** What the invoke of a KV secret answers, by its name; absent: nothing was ever written. */
   readonly kv?: Readonly<Record<string, string>>;
+  /** When each KV secret was written, by its name. */
+  readonly kvWritten?: Readonly<Record<string, string>>;
+  /** The current versions in Secrets Manager, by the id of the secret. */
+  readonly storedVersions?: Readonly<Record<string, { readonly versionId: string; readonly createdTime: string }>>;
   /** What the invoke of a KV secret fails with instead. */
   readonly kvFailure?: string;
   /** Whether Vault's answers are unknown, as in a preview without it. */
@@ -51,6 +55,10 @@ function computed(type: string, name: string): Record<string, unknown> {
         endpoint: `${name}.cluster-abc.rds.example.com`,
         readerEndpoint: `${name}.cluster-ro-abc.rds.example.com`,
       };
+    case "aws:secretsmanager/secret:Secret":
+      return { arn: `arn:aws:secretsmanager:eu-central-1:123456789012:secret:${name}-A1b2C3` };
+    case "aws:ssm/parameter:Parameter":
+      return { arn: `arn:aws:ssm:eu-central-1:123456789012:parameter/${name}` };
     case "aws:iam/role:Role":
       return { arn: `arn:aws:iam::123456789012:role/${name}` };
     default:
@@ -96,7 +104,13 @@ export async function unlessRejected<T>(work: () => Promise<T>): Promise<T> {
   }
 }
 
-function mocksOf({ kv = {}, kvFailure, kvUnknown = false }: MockOptions): pulumi.runtime.Mocks {
+function mocksOf({
+  kv = {},
+  kvWritten = {},
+  storedVersions = {},
+  kvFailure,
+  kvUnknown = false,
+}: MockOptions): pulumi.runtime.Mocks {
   return {
     newResource: ({ type, name, inputs, custom }) => {
       const given = inputs as Record<string, unknown>;
@@ -105,13 +119,17 @@ function mocksOf({ kv = {}, kvFailure, kvUnknown = false }: MockOptions): pulumi
       return { id: custom === true ? `${name}-id` : "", state: { ...given, ...named, ...computed(type, name) } };
     },
     call: ({ token, inputs }) => {
+      if (token === "aws:secretsmanager/getSecretVersions:getSecretVersions") {
+        const current = storedVersions[(inputs as { secretId: string }).secretId];
+        return { versions: current === undefined ? [] : [{ ...current, versionStages: ["AWSCURRENT"] }] };
+      }
       if (token !== "vault:kv/getSecretV2:getSecretV2") throw new Error(`no mock of ${token}`);
       const { mount, name } = inputs as { mount: string; name: string };
       if (kvUnknown) return {};
       if (kvFailure !== undefined) throw failure(kvFailure);
       const dataJson = kv[name];
       if (dataJson === undefined) throw failure(`no secret found at "${mount}/data/${name}"`);
-      return { dataJson, mount, name };
+      return { dataJson, mount, name, version: 3, createdTime: kvWritten[name] ?? "" };
     },
   };
 }

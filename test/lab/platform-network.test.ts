@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import { flowsOf } from "../../bin/components/network/flows.js";
 import { tenantFlows } from "../../bin/components/network/tenant-flows.js";
 import { type Part, ports, roleLabel } from "../../bin/components/parts.js";
-import { partsOf } from "../../bin/components/tokenshield.js";
+import { partsOf } from "../../bin/components/tenant-parts.js";
 import { parseSettings } from "../../bin/stacks/settings.js";
 import { rawSettings } from "../graph/stack-files.ts";
 import { namespace, succeed } from "./support/deploy.ts";

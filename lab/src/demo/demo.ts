@@ -10,7 +10,7 @@ import { labProgram } from "../programs.ts";
 import type { Progress } from "../progress.ts";
 import { waitUntil } from "../wait.ts";
 import { type Journey, sendCard } from "./journey.ts";
-import { demoObjects, gateway, merchant, tenant } from "./objects.ts";
+import { demoNamespaces, demoObjects, gateway, merchant, tenant } from "./objects.ts";
 
 /** What the demo reads of the stack's outputs. */
 export interface TenantOutputs {
@@ -28,6 +28,13 @@ export function demoTenant(outputs: unknown): TenantOutputs | undefined {
   const { tenants = {} } = outputs as { readonly tenants?: Readonly<Record<string, TenantOutputs>> };
   const found = tenants[tenant];
   return found !== undefined && found.ingressUrl !== "" && found.egressAddress !== "" ? found : undefined;
+}
+
+/** Makes the demo's namespaces, as whoever runs an application does before the platform gives it secrets. */
+export async function prepareDemo(at: Layout): Promise<void> {
+  const command = kubectl(at, await labProgram(at, "kube"));
+  for (const namespace of [merchant.namespace, gateway.namespace]) await untilNotEnding(at, namespace);
+  await applyObjects(command, demoNamespaces);
 }
 
 /** Brings merchant and gateway up, sends a test card through the platform and returns what each hop saw. */

@@ -33,15 +33,18 @@ export interface DemoArgs {
 const labels = { "app.kubernetes.io/part-of": "tokenshield-demo" };
 const restricted = { "pod-security.kubernetes.io/enforce": "restricted" };
 
+/** The namespaces. They are there before the platform, which gives the merchant's application its secrets. */
+export const demoNamespaces: readonly KubernetesObject[] = [merchant.namespace, gateway.namespace].map((name) => ({
+  apiVersion: "v1",
+  kind: "Namespace",
+  metadata: { name, labels: { ...labels, ...restricted } },
+}));
+
 /** The objects, namespaces first. */
 export function demoObjects(args: DemoArgs): readonly KubernetesObject[] {
   const { image, egressAddress, egressCaBundle, certificate, key } = args;
   return [
-    ...[merchant.namespace, gateway.namespace].map((name) => ({
-      apiVersion: "v1",
-      kind: "Namespace",
-      metadata: { name, labels: { ...labels, ...restricted } },
-    })),
+    ...demoNamespaces,
     {
       apiVersion: "v1",
       kind: "ConfigMap",

@@ -11,6 +11,27 @@ const rotationState = z.object({
   deferred: z.string(),
 });
 
+const applicationGroup = z.object({
+  path: z.string(),
+  providerClass: z.string(),
+  files: z.record(z.string(), z.string()),
+  optional: z.boolean(),
+  className: z.string(),
+  version: z.string(),
+  since: z.string(),
+  due: z.string(),
+  reminder: z.string(),
+});
+
+const applicationSecrets = z.object({
+  provider: z.string(),
+  namespace: z.string(),
+  account: z.string(),
+  ownerPolicy: z.string(),
+  mounts: z.array(z.object({ providerClass: z.string(), path: z.string() })),
+  groups: z.record(z.string(), applicationGroup),
+});
+
 /** What is told of one tenant, field by field. */
 export const tenantSchema = {
   /** Namespace of the tenant. */
@@ -39,6 +60,8 @@ export const tenantSchema = {
   databaseAddress: z.string(),
   /** Where the rotation of each class stands. */
   rotation: z.record(z.string(), rotationState),
+  /** The secrets of the tenant's application: what its pods mount, where their owners write them, when they are due. */
+  applicationSecrets,
 } as const;
 
 /** The outputs of a stack, one by one, but for `contractVersion` and `tenants`. */

@@ -16,6 +16,7 @@ import { cloudFirewallsAreNarrow } from "./cloud/cloud-firewalls-are-narrow.ts";
 import { cloudKeysRotate } from "./cloud/cloud-keys-rotate.ts";
 import { cloudRightsAreNarrow } from "./cloud/cloud-rights-are-narrow.ts";
 import { cloudRolesAreBound } from "./cloud/cloud-roles-are-bound.ts";
+import { cloudSecretsHoldNoValues } from "./cloud/cloud-secrets-hold-no-values.ts";
 import { logsAreKept } from "./cloud/logs-are-kept.ts";
 import { volumesAreEncrypted } from "./cloud/volumes-are-encrypted.ts";
 import { cardDataIsNotLogged } from "./crypto/card-data-is-not-logged.ts";
@@ -111,6 +112,7 @@ export const rules: readonly Rule[] = [
   cloudKeysRotate,
   cloudRightsAreNarrow,
   cloudRolesAreBound,
+  cloudSecretsHoldNoValues,
   logsAreKept,
   volumesAreEncrypted,
   cardDataIsNotLogged,

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
 import { dirname, join } from "node:path";
 
 const root = dirname(dirname(dirname(import.meta.dirname)));
@@ -7,10 +7,20 @@ const root = dirname(dirname(dirname(import.meta.dirname)));
 /** Namespace of the lab stack's tenant. */
 export const namespace = "tokenshield-lab-acme";
 
-/** Runs `npm run COMMAND -- …` of the deployment, and returns its exit status and everything that it printed. */
-export function deploy(...words: readonly string[]): Promise<{ readonly status: number; readonly printed: string }> {
+/** A command's exit status and everything that it printed. */
+export interface Done {
+  readonly status: number;
+  readonly printed: string;
+}
+
+/** Runs `npm run COMMAND -- …` of the deployment. */
+export function deploy(...words: readonly string[]): Promise<Done> {
+  return ended(spawn(process.execPath, [join(root, "lab/src/deploy.ts"), ...words], { cwd: root }));
+}
+
+/** Waits for the end of a command. */
+export function ended(child: ChildProcessWithoutNullStreams): Promise<Done> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [join(root, "lab/src/deploy.ts"), ...words], { cwd: root });
     const chunks: Buffer[] = [];
     child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
     child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));

@@ -14,6 +14,19 @@ export function formsOf(number: string): readonly Buffer[] {
   return texts.flatMap((text) => [Buffer.from(text, "latin1"), Buffer.from(text, "utf16le")]);
 }
 
+/**
+ * @returns the forms in which a file may hold a value: as it is, and in base64 wherever in a text it begins, without the
+ *   characters that what stands before and after has a part in
+ */
+export function formsOfSecret(value: string): readonly Buffer[] {
+  const coded = [0, 1, 2].map((shift) => {
+    const bytes = Buffer.concat([Buffer.alloc(shift), Buffer.from(value)]);
+    const whole = bytes.subarray(0, bytes.length - (bytes.length % 3)).toString("base64");
+    return whole.slice(Math.ceil((shift * 8) / 6));
+  });
+  return [value, ...coded].map((text) => Buffer.from(text, "latin1"));
+}
+
 /** Asks for the bytes from `at` on, into a buffer; returns how many there are. */
 type Source = (into: Buffer, at: number) => number;
 
@@ -34,13 +47,32 @@ function within(source: Source, from: number, to: number, wanted: readonly Buffe
 
 /** @returns the processes of a pod, as the host numbers them */
 export function processesOf(podUid: string): readonly number[] {
-  const numbers = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  return numbers.filter((pid) => ofPod(pid, podUid)).map(Number);
+  return processesWithin(`pod${podUid}`);
 }
 
-function ofPod(pid: string, podUid: string): boolean {
+/** @returns the processes whose control group's path has a text in it */
+function processesWithin(group: string): readonly number[] {
+  const numbers = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
+  return numbers.filter((pid) => isWithin(pid, group)).map(Number);
+}
+
+/** @returns the processes of the lab's parts and of all its pods */
+export function processesOfLab(): readonly number[] {
+  return processesWithin("/tokenshield-lab/");
+}
+
+/** @returns what a process was started with: its command line and its environment */
+export function startOf(pid: number): Buffer {
   try {
-    return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(`pod${podUid}`);
+    return Buffer.concat(["cmdline", "environ"].map((name) => readFileSync(`/proc/${pid}/${name}`)));
+  } catch {
+    return Buffer.alloc(0); // it ended between one look and the next
+  }
+}
+
+function isWithin(pid: string, group: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cgroup`, "utf8").includes(group);
   } catch {
     return false; // it ended between one look and the next
   }

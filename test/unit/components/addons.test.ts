@@ -17,6 +17,7 @@ function argsWith(mode: "managed" | "existing" | "none", owner: "this" | "existi
     owner,
     charts: "oci://mirror.example.com/charts",
     addons: addons as unknown as AddonsArgs["addons"],
+    driver: { copies: "none", audiences: [] },
     labels,
   };
 }
@@ -42,6 +43,21 @@ describe("Addons", () => {
       graph.find((resource) => resource.name === name),
     );
     assert.ok(provider?.options.dependencies?.includes(driver?.urn ?? ""));
+  });
+
+  it("has the driver copy no secret into the cluster and ask for Vault's tokens alone, unless more is asked for", async () => {
+    const valuesWith = async (driver: AddonsArgs["driver"]): Promise<Record<string, unknown>> => {
+      const { graph } = await run(() => new Addons("addons", { ...argsWith("managed", "this"), driver }));
+      const chart = graph.find(({ name }) => name === "addons-secretsstorecsidriver");
+      return chart?.inputs["values"] as Record<string, unknown>;
+    };
+    const usual = await valuesWith({ copies: "none", audiences: [] });
+    assert.deepEqual([usual["syncSecret"], usual["tokenRequests"]], [{ enabled: false }, [{ audience: "vault" }]]);
+    const more = await valuesWith({ copies: "asked for", audiences: ["sts.amazonaws.com"] });
+    assert.deepEqual(
+      [more["syncSecret"], more["tokenRequests"]],
+      [{ enabled: true }, [{ audience: "vault" }, { audience: "sts.amazonaws.com" }]],
+    );
   });
 
   it("installs nothing and claims nothing where another stack owns the cluster", async () => {

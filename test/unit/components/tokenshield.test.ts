@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { parts } from "../../../bin/components/parts.js";
-import { partsOf } from "../../../bin/components/tokenshield.js";
+import { partsOf } from "../../../bin/components/tenant-parts.js";
 import { parseSettings } from "../../../bin/stacks/settings.js";
 import { rawSettings } from "../../graph/stack-files.ts";
 import { built } from "../../graph/stacks.ts";
@@ -20,7 +20,10 @@ describe("a tenant", () => {
   it("has an account a part, without a token, that pulls with the mirror's credentials where there are some", async () => {
     const registry = { ...(raw["registry"] as object), pullSecret: "mirror" };
     const { graph } = await built({ ...raw, registry });
-    const accounts = graph.filter(({ type, name }) => type.endsWith(":ServiceAccount") && name.startsWith("acme-"));
+    const accounts = graph.filter(
+      // The application's pods pull what its own team says.
+      ({ type, name }) => type.endsWith(":ServiceAccount") && /^acme-(?!application)/.test(name),
+    );
     assert.equal(accounts.length, parts.length);
     for (const { inputs } of accounts) {
       assert.equal(inputs["automountServiceAccountToken"], false);
@@ -62,7 +65,10 @@ describe("a tenant", () => {
         .filter(({ type }) => type === "vault:kv/secretV2:SecretV2")
         .map(({ inputs }) => [String(inputs["name"]), inputs["dataJsonWo"] as { value: string }]),
     );
-    const classes = graph.filter(({ type }) => type.endsWith(":SecretProviderClass"));
+    // What the merchant's application reads, its owner writes.
+    const classes = graph.filter(
+      ({ type, name }) => type.endsWith(":SecretProviderClass") && name.endsWith("-secrets"),
+    );
     for (const { inputs } of classes) {
       const { objects } = (inputs["spec"] as { parameters: { objects: string } }).parameters;
       const wanted = objects.matchAll(/secretPath: "tokenshield-lab\/data\/([^"]+)"\n {2}secretKey: "([^"]+)"/g);

@@ -16,6 +16,9 @@ interface BadSettings {
 const spec = ["tenants", 0, "spec"] as const;
 const other = (name: string, rest: object = {}): unknown[] => [{ name: "acme" }, { name, ...rest }];
 
+const secrets = ["tenants", 0, "secrets"] as const;
+const oneField = [{ name: "KEY" }];
+
 const cases: readonly BadSettings[] = [
   { title: "no environment", at: ["environment"], value: undefined, expected: /a string/ },
   { title: "an environment in capitals", at: ["environment"], value: "LAB", expected: /lower-case/ },
@@ -131,6 +134,63 @@ const cases: readonly BadSettings[] = [
     value: { kind: "aurora", cidrs: ["10.0.0.0/24"], caFile: "ca.pem" },
     path: "database.aurora",
     expected: /object/,
+  },
+  {
+    title: "application secrets in a group of the platform's own",
+    at: [...secrets, 0, "group"],
+    value: "jwt",
+    expected: /platform's own/,
+  },
+  { title: "application secrets without a field", at: [...secrets, 0, "fields"], value: [], expected: /at least 1/ },
+  { title: "a value among the settings", at: [...secrets, 0, "fields", 0, "value"], value: "x", expected: /no such/ },
+  {
+    title: "an unknown rotation class",
+    at: [...secrets, 0, "class"],
+    value: "yearly",
+    expected: /"api" or "database"/,
+  },
+  { title: "a group twice", at: [...secrets, 1, "group"], value: "fraud_scoring", expected: /of its own/ },
+  {
+    title: "a file twice",
+    at: [...secrets, 1, "fields", 0, "file"],
+    value: "fraud-api-key",
+    expected: /fraud-api-key is taken/,
+  },
+  {
+    title: "a file that the optional class has itself",
+    at: [...secrets, 1, "fields", 0, "file"],
+    value: "account",
+    expected: /account is taken/,
+  },
+  {
+    title: "application secrets without an application",
+    at: ["tenants", 0, "application"],
+    value: undefined,
+    expected: /as there are secrets/,
+  },
+  {
+    title: "application secrets of two tenants in one namespace",
+    at: ["tenants", 1],
+    value: {
+      name: "globex",
+      application: { namespace: "shop", labels: { app: "b" }, port: 80, url: "http://b.shop.svc" },
+      secrets: [{ group: "a", fields: oneField }],
+    },
+    path: "tenants[1].application.namespace",
+    expected: /secrets of acme are there/,
+  },
+  {
+    title: "application secrets in AWS without AWS",
+    at: ["applicationSecrets", "provider"],
+    value: "aws",
+    expected: /cloud\.provider/,
+  },
+  {
+    title: "Pod Identity without a cluster",
+    at: ["applicationSecrets"],
+    value: { identity: "pod-identity" },
+    path: "applicationSecrets.eksCluster",
+    expected: /a name/,
   },
   {
     title: "a group of two",

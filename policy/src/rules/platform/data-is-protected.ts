@@ -11,6 +11,7 @@ const types = [
   "aws:kms/key:Key",
   "aws:s3/bucket:Bucket",
   "aws:rds/cluster:Cluster",
+  "aws:secretsmanager/secret:Secret",
 ];
 
 export const dataIsProtected = resourceRule({
