@@ -146,7 +146,9 @@ describe("the tenant's MySQL group on the lab", function () {
     assertNothingLost(await writes.stop());
   });
 
-  it("restarts its pods one after the other with one hand-over", async () => {
+  it("restarts its pods one after the other with one hand-over", async function () {
+    // A minute, and many times as long on a machine with other work.
+    this.timeout(900_000);
     await wholeGroup();
     const writes = await write();
     const { began, ended } = await restartAll();

@@ -8,9 +8,10 @@ import { ClientPod, membersOf, namespace, wholeGroup } from "../lab/mysql/group.
 import { succeed } from "../lab/support/deploy.ts";
 import { attemptLab } from "../lab/support/lab.ts";
 
-const help = `usage: npm run soak -- mysql-group [--rounds N] [--members N] [--figures FILE]
+const help = `usage: npm run soak -- mysql-group [--rounds N] [--minutes N] [--members N] [--figures FILE]
 
   --rounds   how many disturbances, 1 to 500 (default 30, about 45 s each)
+  --minutes  begins no further one after this time
   --members  size of the lab's group, 3 or 5 (default 3)
   --figures  file that each round's figures are added to, so that several campaigns are told as one; kinds that are
              seldom in it come first
@@ -38,6 +39,7 @@ type Figure = Round | Campaign;
 const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "30" },
+    minutes: { type: "string", default: "120" },
     members: { type: "string", default: "3" },
     figures: { type: "string" },
     help: { type: "boolean" },
@@ -74,7 +76,8 @@ async function campaign(rounds: number, size: number, figures: Figure[], file: s
   );
   try {
     const began = performance.now();
-    for (let round = 1; round <= rounds; round += 1) {
+    const end = began + Number(values.minutes) * 60_000;
+    for (let round = 1; round <= rounds && performance.now() < end; round += 1) {
       const one = await disturb(client, members, seldom(figures));
       keep(one);
       const { kind, rate, outage, healed } = one;
