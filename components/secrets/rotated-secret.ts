@@ -34,7 +34,8 @@ export class LostStateError extends pulumi.RunError {
   constructor(tenant: string, className: string, group: string, generation: Generation) {
     super(
       `the state doesn't hold generation ${generation} of ${group} of ${tenant}, which is live: it was lost or restored. ` +
-        `Nothing was changed. To put a new generation on top of the live one, request "adopt" for ${tenant}/${className}`,
+        "Nothing was changed. To put a new generation on top of the live one: " +
+        `npm run rotate -- --adopt ${className} --stack ${pulumi.getStack()} --tenant ${tenant}`,
     );
     this.name = "LostStateError";
   }

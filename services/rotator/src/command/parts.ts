@@ -36,10 +36,15 @@ export function makeParts(environment: Environment, plan: Plan): Parts {
     login: loginOf(environment),
     timeout: request,
   });
+  // A certificate is short-lived, and whoever keeps it puts the next one in its place during a long run.
   const trust: Trust = {
     ca: optionalText(environment.CONSUMER_CA_FILE),
-    certificate: optionalText(environment.CLIENT_CERTIFICATE_FILE),
-    key: optionalText(environment.CLIENT_KEY_FILE),
+    get certificate() {
+      return optionalText(environment.CLIENT_CERTIFICATE_FILE);
+    },
+    get key() {
+      return optionalText(environment.CLIENT_KEY_FILE);
+    },
   };
   return {
     plan,

@@ -75,6 +75,36 @@ describe("planRotation", () => {
       expected: { action: "advance", generation: generation(6) },
     },
     {
+      title: "says why the generation begins that is due",
+      ledger: ledgerIn("closed"),
+      now: days(91),
+      expected: { begins: "rotate", reason: `due since ${days(90).toISOString()}`, request: null },
+    },
+    {
+      title: "says why the generation begins that was asked for",
+      ledger: ledgerIn("closed"),
+      policy: asks("rotate"),
+      expected: { begins: "rotate", reason: "test", request: "first" },
+    },
+    {
+      title: "begins nothing of what only goes on",
+      ledger: ledgerIn("published"),
+      expected: { action: "resume", begins: null, reason: null },
+    },
+    {
+      title: "holds back what the platform doesn't rotate, and says why once it is due",
+      ledger: ledgerIn("closed"),
+      policy: { held: "somebody else's" },
+      now: days(91),
+      expected: { action: "keep", generation: generation(5), deferred: "somebody else's" },
+    },
+    {
+      title: "holds it back where it is asked for, and says nothing before",
+      ledger: ledgerIn("closed"),
+      policy: { held: "somebody else's" },
+      expected: { action: "keep", deferred: null },
+    },
+    {
       title: "holds still where the clock stands before the last change",
       ledger: ledgerIn("closed"),
       now: days(-400),

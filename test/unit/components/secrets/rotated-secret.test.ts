@@ -117,7 +117,7 @@ describe("the session keys of a tenant", () => {
 
   it("stop the update where the state doesn't hold the live value, and say how to adopt it", async () => {
     const foreign = ledger({ digests: { jwt: "0".repeat(32) } });
-    await assert.rejects(registered(foreign), /request "adopt" for acme\/jwt/);
+    await assert.rejects(registered(foreign), /npm run rotate -- --adopt jwt --stack lab --tenant acme$/);
     const later = ledger({ ...rotating, phase: "closed", previous: null, digests: foreign.digests });
     await assert.rejects(registered(later), /generation 2 of jwt of acme/);
   });
