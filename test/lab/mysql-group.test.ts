@@ -5,7 +5,7 @@ import type { Verdict } from "./mysql/counting-client.ts";
 import { killPods, loseVolume } from "./mysql/disturbances.ts";
 import { ClientPod, group, inTenant, members, viewOf, wholeGroup } from "./mysql/group.ts";
 import { restartAll } from "./mysql/updates.ts";
-import { succeed } from "./support/deploy.ts";
+import { succeed, usePlatform } from "./support/deploy.ts";
 import { eventually, useLab } from "./support/lab.ts";
 
 const print = (line: string): void => {
@@ -20,7 +20,7 @@ describe("the tenant's MySQL group on the lab", function () {
 
   before(async function () {
     this.timeout(1_800_000);
-    await succeed("up", "--yes");
+    await usePlatform();
     const outputs = JSON.parse(await succeed("stack", "output", "--json")) as {
       tenants: Record<string, { caBundle: string; databaseAddress: string }>;
     };

@@ -3,7 +3,7 @@ import { Agent, request } from "undici";
 import { clusterJobs, tenantJobs } from "../../bin/components/monitoring/alerts/alert.js";
 import { type Metric, metrics } from "../../bin/components/monitoring/alerts/metrics.js";
 import { alertGroups } from "../../bin/components/monitoring/alerts/rules.js";
-import { namespace, succeed } from "./support/deploy.ts";
+import { namespace, usePlatform } from "./support/deploy.ts";
 import { eventually, kubectl, useLab, vault } from "./support/lab.ts";
 import { PrometheusClient, type Target } from "./support/prometheus.ts";
 
@@ -19,7 +19,7 @@ describe("monitoring on the lab", function () {
 
   before(async function () {
     this.timeout(1_800_000);
-    await succeed("up", "--yes");
+    await usePlatform();
     client = await PrometheusClient.of("monitoring");
   });
 

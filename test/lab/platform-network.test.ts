@@ -6,7 +6,7 @@ import { type Part, ports, roleLabel } from "../../bin/components/parts.js";
 import { partsOf } from "../../bin/components/tenant-parts.js";
 import { parseSettings } from "../../bin/stacks/settings.js";
 import { rawSettings } from "../graph/stack-files.ts";
-import { namespace, succeed } from "./support/deploy.ts";
+import { namespace, usePlatform } from "./support/deploy.ts";
 import { apply, attemptLab, eventually, image, kubectl, useLab } from "./support/lab.ts";
 import { type Actor, allowed, probe, type Table } from "./support/matrix.ts";
 import type { Target } from "./support/probe.ts";
@@ -118,7 +118,7 @@ describe("the network policies on the lab", function () {
 
   before(async function () {
     this.timeout(1_800_000);
-    await succeed("up", "--yes");
+    await usePlatform();
     makeWorld();
     const { stranger, passerBy } = standIns;
     await apply(

@@ -8,7 +8,7 @@ import { rowsOf } from "../../policy/src/command/events.ts";
 import { judged, stackOfState } from "../../policy/src/command/live.ts";
 import type { Row } from "../../policy/src/command/row.ts";
 import { readCircumstances } from "../../policy/src/command/surroundings.ts";
-import { deploy, namespace, succeed } from "./support/deploy.ts";
+import { deploy, namespace, succeed, usePlatform } from "./support/deploy.ts";
 import { kubectl, useLab } from "./support/lab.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -29,7 +29,7 @@ describe("policies and consumers of the platform on the lab", function () {
   before(async function () {
     this.timeout(1_800_000);
     folder = mkdtempSync(join(tmpdir(), "tokenshield-lab-policy-"));
-    await succeed("up", "--yes");
+    await usePlatform();
   });
   after(() => {
     rmSync(folder, { recursive: true, force: true });

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { connect, type TLSSocket } from "node:tls";
 import { Agent, request } from "undici";
 import { Client, reqmod } from "../../services/tokenizer/test/icap-client.ts";
-import { namespace, succeed } from "./support/deploy.ts";
+import { namespace, usePlatform } from "./support/deploy.ts";
 import { apply, attemptLab, eventually, image, kubectl, useLab, vault } from "./support/lab.ts";
 
 const service = "tokenshield-tokenizer";
@@ -94,7 +94,7 @@ describe("the tokenizer on the lab", function () {
 
   before(async function () {
     this.timeout(1_800_000);
-    await succeed("up", "--yes");
+    await usePlatform();
     // The demo's merchant makes room for this one behind their common Service.
     await kubectl("scale", "deployment/merchant", "-n", "merchant", "--replicas=0");
     const gone = ["get", "pods", "-n", "merchant", "-l", "app=merchant", "-o", "name"];

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
-import { deploy, namespace, succeed } from "./support/deploy.ts";
+import { deploy, endPlatform, namespace, succeed, usePlatform } from "./support/deploy.ts";
 import { apply, attemptLab, eventually, image, kubectl, lab, useLab, vault } from "./support/lab.ts";
 
 const jsonPath = (kind: string, name: string, path: string): Promise<string> =>
@@ -98,7 +98,7 @@ describe("the platform on the lab", function () {
 
   before(async function () {
     this.timeout(1_800_000);
-    await succeed("up", "--yes");
+    await usePlatform();
   });
 
   after(async function () {
@@ -113,7 +113,7 @@ describe("the platform on the lab", function () {
       namespace,
       "--ignore-not-found",
     ]);
-    await succeed("destroy", "--yes");
+    await endPlatform();
     const state = JSON.parse(await succeed("stack", "export")) as { deployment: { resources?: readonly unknown[] } };
     assert.deepEqual(state.deployment.resources ?? [], []);
     const left = await attemptLab(["kubectl", "get", "namespace", namespace]);

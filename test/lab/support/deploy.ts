@@ -37,3 +37,23 @@ export async function succeed(...words: readonly string[]): Promise<string> {
   assert.equal(status, 0, printed.slice(-4_000));
   return printed;
 }
+
+let platform: Promise<string> | undefined;
+
+/**
+ * Brings the lab stack's platform up, once in a test run: suites that follow find it as the one before has left it, and
+ * the last one takes it down.
+ */
+export async function usePlatform(): Promise<void> {
+  platform ??= succeed("up", "--yes").catch((error: unknown) => {
+    platform = undefined;
+    throw error;
+  });
+  await platform;
+}
+
+/** Takes the platform back. */
+export async function endPlatform(): Promise<void> {
+  platform = undefined;
+  await succeed("destroy", "--yes");
+}
