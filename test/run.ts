@@ -1,159 +1,134 @@
-import { spawn } from "node:child_process";
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, dirname, join, relative } from "node:path";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { type Group, groups, type Step } from "./groups.ts";
-import type { Counts, Outcome } from "./reporter.ts";
+import type { Counts } from "./reporter.ts";
+import { next, type Room } from "./runner/schedule.ts";
+import { follow } from "./runner/stage.ts";
+import { logOf, RunningStep, type Surroundings } from "./runner/steps.ts";
 
 const root = dirname(import.meta.dirname);
 const all = groups((path) => existsSync(join(root, path)));
 
 const help = `usage: npm test [-- GROUP…] [-- --grep TEXT]
 
-Runs the groups in this order and stops at the first that fails:
+Runs these groups:
 ${all.map(({ name, about }) => `  ${name.padEnd(10)}${about}`).join("\n")}
 
   --grep TEXT   only the tests whose title contains TEXT
 
+Steps of several groups run side by side where the machine has room, and what they print is shown in this order. When
+one fails, no group after its own goes on: what runs of those ends after the test that it is at.
 Of the lab group, files in which something failed are run once more; what then passes is told as UNSTEADY.
 Ends with one line: N passed, N failed, N skipped.
 `;
 
-/** How long a test run may stay once its last test ended, in milliseconds: something that it left open keeps it. */
-const farewell = 30_000;
+const say = (text: string): void => void process.stdout.write(text);
+const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 
-interface Limits {
-  /** Milliseconds after which the program, and whatever it started in its process group, is killed. */
-  readonly limit: number;
-  /** Says whether the program has done its work, so that it should end by itself. */
-  readonly done?: () => boolean;
-}
+/** One run of some groups. */
+class TestRun {
+  readonly #groups: readonly Group[];
+  readonly #at: Surroundings;
+  readonly #room: Room;
+  readonly #running = new Map<string, RunningStep>();
+  readonly #ended = new Map<string, "well" | "badly">();
+  readonly #times = new Map<string, { readonly from: number; to: number }>();
+  readonly #total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  /** The groups that may go on are those before this position. */
+  #open: number;
+  #isOver = false;
 
-/**
- * Runs a program of the project to its end, or kills it when its time is up.
- *
- * @returns its exit status, 128 if it was killed
- * @throws Error if it can't be started
- */
-function run(
-  command: readonly string[],
-  { limit, done }: Limits,
-  environment: NodeJS.ProcessEnv = {},
-): Promise<number> {
-  const [name, ...rest] = command;
-  if (name === undefined) throw new Error("an empty command");
-  return new Promise((resolve, reject) => {
-    const path = `${join(root, "node_modules/.bin")}:${process.env["PATH"] ?? ""}`;
-    const env = { ...process.env, PATH: path, ...environment };
-    // A process group of its own can be ended as a whole; the terminal's signals are passed on.
-    const child = spawn(name, rest, { cwd: root, stdio: ["ignore", "inherit", "inherit"], env, detached: true });
-    const signal = (kind: NodeJS.Signals): void => {
-      if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, kind);
+  constructor(chosen: readonly Group[], at: Surroundings, room: Room) {
+    this.#groups = chosen;
+    this.#open = chosen.length;
+    this.#at = at;
+    this.#room = room;
+  }
+
+  async run(): Promise<Counts> {
+    const stop = (): void => {
+      this.#open = 0;
     };
-    const kill = (why: string): void => {
-      process.stdout.write(`  ${basename(name)} was killed: ${why}\n`);
-      signal("SIGKILL");
-    };
-    const signals = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
-    for (const kind of signals) process.on(kind, signal);
-    const timeUp = setTimeout(() => {
-      kill(`it had not ended after ${(limit / 60_000).toString()} min`);
-    }, limit);
-    let doneSince: number | undefined;
-    const watch = setInterval(() => {
-      if (done?.() !== true) return;
-      doneSince ??= Date.now();
-      if (Date.now() - doneSince > farewell) kill("its tests ended, and something that they left open kept it");
-    }, 1_000);
-    const settle = (): void => {
-      clearTimeout(timeUp);
-      clearInterval(watch);
-      for (const kind of signals) process.off(kind, signal);
-    };
-    child.once("error", (error) => {
-      settle();
-      reject(error);
-    });
-    child.once("exit", (code) => {
-      settle();
-      resolve(code ?? 128);
-    });
-  });
-}
+    for (const kind of signals) process.on(kind, stop);
+    await Promise.all([this.#work(), this.#show()]);
+    for (const kind of signals) process.off(kind, stop);
+    return this.#total;
+  }
 
-async function mocha(step: Step & { kind: "mocha" }, grep: string | undefined): Promise<Counts> {
-  const files = globSync([...step.files], { cwd: root, exclude: ["**/node_modules/**"] }).sort();
-  const first = await mochaFiles(step, files, grep);
-  const failed = Object.values(first.failures).reduce((sum, counts) => sum + counts.failed, 0);
-  if (step.again !== true || first.failed === 0 || failed !== first.failed) return first;
-  return lookAgain(step, first, grep);
-}
+  /** Begins what may begin until nothing is left to do. */
+  async #work(): Promise<void> {
+    const waiting = new Map<string, Promise<void>>();
+    for (;;) {
+      const steps = this.#groups.slice(0, this.#open).flatMap((group) => group.steps);
+      const unfinished = this.#groups.flatMap((group) => group.steps).filter(({ title }) => this.#running.has(title));
+      const tasks = [...new Set([...steps, ...unfinished])];
+      const progress = { running: new Set(this.#running.keys()), ended: this.#ended };
+      const step = next(tasks, progress, this.#room);
+      if (step !== undefined) {
+        waiting.set(
+          step.title,
+          this.#do(step).finally(() => waiting.delete(step.title)),
+        );
+      } else if (waiting.size > 0) {
+        await Promise.race(waiting.values());
+      } else {
+        break;
+      }
+    }
+    this.#isOver = true;
+  }
 
-/** Runs the files in which something failed once more; their counts of that run stand for those of the first. */
-async function lookAgain(step: Step & { kind: "mocha" }, first: Outcome, grep: string | undefined): Promise<Counts> {
-  const files = Object.keys(first.failures).sort();
-  const names = files.map((file) => relative(root, file));
-  process.stdout.write(`\n  something failed in ${names.join(", ")}: these files run once more\n`);
-  const second = await mochaFiles(step, files, grep);
-  const dropped = Object.values(first.failures);
-  for (const [index, file] of files.entries()) {
-    if (second.failures[file] !== undefined) continue;
-    for (const title of first.failures[file]?.titles ?? []) {
-      process.stdout.write(`  UNSTEADY  ${names[index] ?? ""}: "${title}" failed, and passed when it was run again\n`);
+  async #do(step: Step): Promise<void> {
+    const running = new RunningStep(step, this.#at);
+    const time = { from: performance.now(), to: 0 };
+    this.#running.set(step.title, running);
+    this.#times.set(step.title, time);
+    const { passed, failed, skipped } = await running.counts;
+    time.to = performance.now();
+    this.#total.passed += passed;
+    this.#total.failed += failed;
+    this.#total.skipped += skipped;
+    this.#running.delete(step.title);
+    this.#ended.set(step.title, failed === 0 && !running.isCutShort ? "well" : "badly");
+    if (failed > 0) this.#closeAfter(step);
+  }
+
+  /** No group after that of a step which failed goes on; the others do, so that one run shows all that is wrong in it. */
+  #closeAfter(failed: Step): void {
+    this.#open = Math.min(this.#open, 1 + this.#groups.findIndex(({ steps }) => steps.includes(failed)));
+    for (const step of this.#groups.slice(this.#open).flatMap((group) => group.steps)) {
+      this.#running.get(step.title)?.cutShort(step);
     }
   }
-  const sum = (kind: keyof Counts): number =>
-    first[kind] + second[kind] - dropped.reduce((total, counts) => total + counts[kind], 0);
-  return { passed: sum("passed"), failed: sum("failed"), skipped: sum("skipped") };
-}
 
-async function mochaFiles(
-  step: Step & { kind: "mocha" },
-  files: readonly string[],
-  grep: string | undefined,
-): Promise<Outcome> {
-  if (files.length === 0) return { passed: 0, failed: 0, skipped: 0, failures: {} };
-  const folder = mkdtempSync(join(tmpdir(), "tokenshield-test-"));
-  try {
-    const counts = join(folder, "counts.json");
-    const options = ["--reporter", "test/reporter.ts", "--timeout", step.timeout.toString(), "--forbid-only"];
-    if (step.hooks !== undefined) options.push("--require", step.hooks);
-    if (grep !== undefined) options.push("--fgrep", grep);
-    const limits = { limit: step.limit, done: () => existsSync(counts) };
-    const status = await run(["mocha", ...options, ...files], limits, { TOKENSHIELD_TEST_COUNTS: counts });
-    if (!existsSync(counts)) return { passed: 0, failed: 1, skipped: 0, failures: {} };
-    const counted = JSON.parse(readFileSync(counts, "utf8")) as Outcome;
-    return status !== 0 && counted.failed === 0 ? { ...counted, failed: 1 } : counted;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
+  async #show(): Promise<void> {
+    const hasEnded = ({ title }: Step): boolean => this.#ended.has(title);
+    const write = (piece: Buffer): void => void process.stdout.write(piece);
+    for (const { name, about, steps } of this.#groups) {
+      if (this.#isOver && !steps.some(hasEnded)) {
+        say(`\n== ${name}: not run\n`);
+        continue;
+      }
+      say(`\n== ${name}: ${about}\n`);
+      for (const step of steps) await follow(logOf(step, this.#at), () => this.#isOver || hasEnded(step), write);
+      const left = steps.filter((step) => !hasEnded(step)).map(({ title }) => title);
+      if (left.length > 0) say(`  not run: ${left.join(", ")}\n`);
+      say(`== ${name}: ${this.#secondsOf(steps).toFixed(1)} s\n`);
+    }
   }
-}
 
-async function check(step: Step & { kind: "check" }): Promise<Counts> {
-  const status = await run(step.command, { limit: 600_000 });
-  process.stdout.write(`  ${status === 0 ? "ok" : "FAILED"}  ${step.title}\n`);
-  return status === 0 ? { passed: 1, failed: 0, skipped: 0 } : { passed: 0, failed: 1, skipped: 0 };
-}
-
-/** Runs every step of a group, the later ones too when one fails, so that one run shows all that is wrong in it. */
-async function runGroup(group: Group, grep: string | undefined, total: Counts): Promise<boolean> {
-  const started = performance.now();
-  process.stdout.write(`\n== ${group.name}: ${group.about}\n`);
-  let failed = 0;
-  for (const step of group.steps) {
-    const counts = step.kind === "check" ? await check(step) : await mocha(step, grep);
-    total.passed += counts.passed;
-    total.failed += counts.failed;
-    total.skipped += counts.skipped;
-    failed += counts.failed;
+  /** Seconds from the beginning of the first of some steps to the end of the last. */
+  #secondsOf(steps: readonly Step[]): number {
+    const times = steps.flatMap(({ title }) => this.#times.get(title) ?? []);
+    if (times.length === 0) return 0;
+    return (Math.max(...times.map(({ to }) => to)) - Math.min(...times.map(({ from }) => from))) / 1000;
   }
-  process.stdout.write(`== ${group.name}: ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
-  return failed === 0;
 }
 
 async function main(words: readonly string[]): Promise<number> {
   if (words.includes("--help")) {
-    process.stdout.write(help);
+    say(help);
     return 0;
   }
   const at = words.indexOf("--grep");
@@ -164,12 +139,20 @@ async function main(words: readonly string[]): Promise<number> {
     process.stderr.write(`no test group ${unknown.join(", ")}: expected ${all.map(({ name }) => name).join(", ")}\n`);
     return 2;
   }
-  const total: Counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const group of all.filter(({ name }) => names.length === 0 || names.includes(name))) {
-    if (!(await runGroup(group, grep, total))) break;
+  const chosen = all.filter(({ name }) => names.length === 0 || names.includes(name));
+  const folder = mkdtempSync(join(tmpdir(), "tokenshield-test-"));
+  try {
+    const room: Room = { cores: availableParallelism(), gib: process.availableMemory() / 1024 ** 3 };
+    const { passed, failed, skipped } = await new TestRun(
+      chosen,
+      { root, folder, grep, colours: process.stdout.isTTY },
+      room,
+    ).run();
+    say(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
+    return failed === 0 ? 0 : 1;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
-  process.stdout.write(`\n${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);
-  return total.failed === 0 ? 0 : 1;
 }
 
 process.exitCode = await main(process.argv.slice(2));

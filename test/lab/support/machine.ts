@@ -16,6 +16,9 @@ const printed = (...[name, ...words]: readonly [string, ...string[]]): readonly 
 /** Programs that a lab runs; other programs of the machine come and go while tests run. */
 const program = /(^|\/)(kube|vault|containerd|containerd-shim\S*|ctr|runc|pause|coredns|local-path-provisioner)$/;
 
+/** Servers that suites without a cluster start, which come and go beside those that have one. */
+const isOfSuite = (words: readonly string[]): boolean => words.some((word) => word.startsWith("-dev-listen-address="));
+
 /** @param ours whether a command line is of this lab; the same programs may run for other purposes */
 function processes(ours: (commandLine: string) => boolean): readonly string[] {
   const found: string[] = [];
@@ -24,7 +27,7 @@ function processes(ours: (commandLine: string) => boolean): readonly string[] {
       const words = readFileSync(`/proc/${pid}/cmdline`, "utf8").split("\0");
       const isProgram =
         program.test(words[0] ?? "") || words.some((word) => word.endsWith("/lab/src/policies/main.ts"));
-      if (isProgram && ours(words.join(" "))) found.push(words.slice(0, 2).join(" "));
+      if (isProgram && !isOfSuite(words) && ours(words.join(" "))) found.push(words.slice(0, 2).join(" "));
     } catch {
       continue; // it ended while it was looked at
     }

@@ -17,6 +17,7 @@ import { join } from "node:path";
 import { ChrootProcess, podUser } from "./chroot.ts";
 import type { Issued } from "./authority.ts";
 import { lab } from "./lab.ts";
+import { rootVariable } from "./programs.ts";
 
 /** A folder of a pod: memory volumes, settings and certificates, owned by the pods' user. */
 export class PodFolder {
@@ -68,7 +69,7 @@ export class PodFolder {
 
 /** The unpacked root file system of an image, which is built if it has to be; once in a test run. */
 export async function imageRoot(name: string): Promise<string> {
-  const variable = `TOKENSHIELD_${name.toUpperCase().replaceAll("-", "_")}_ROOT`;
+  const variable = rootVariable(name);
   const root = process.env[variable] ?? (await lab(["root", name], undefined, "show")).trim();
   process.env[variable] = root;
   return root;
