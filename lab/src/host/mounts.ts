@@ -1,5 +1,6 @@
-import { mkdirSync, readFileSync } from "node:fs";
-import { run } from "../command.ts";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
+import { attempt, run } from "../command.ts";
+import { LabError } from "../errors.ts";
 import { runFolder, stateRoot } from "../layout.ts";
 
 /** @returns the mount points in order of mounting, with the octal escapes of proc(5) undone */
@@ -32,5 +33,10 @@ export async function unmountAll(): Promise<void> {
   const ours = mountPoints().filter(({ path }) =>
     [runFolder, stateRoot].some((root) => path === root || path.startsWith(`${root}/`)),
   );
-  for (const { path } of [...ours].reverse()) await run(["umount", "--lazy", path]);
+  for (const { path } of [...ours].reverse()) {
+    const { status, stderr } = await attempt(["umount", "--lazy", path]);
+    // What ended with its container meanwhile, or lies below something that was mounted over it, can't be named any more.
+    if (status !== 0 && existsSync(path))
+      throw new LabError("COMMAND_FAILED", `umount --lazy ${path} ended with status ${status}:\n${stderr.trim()}`);
+  }
 }
