@@ -87,7 +87,6 @@ export function grafanaValues({ settings, labels, prometheusUrl }: Omit<GrafanaA
     image: imageValues(registry.references["grafana"] ?? ""),
     ...(registry.pullSecret === undefined ? {} : { imagePullSecrets: [registry.pullSecret] }),
     extraLabels: labelsOf(labels),
-    podLabels: { "app.kubernetes.io/name": "grafana" },
     serviceAccount: { create: false, name },
     automountServiceAccountToken: false,
     rbac: { create: false },

@@ -66,6 +66,7 @@ export class Monitoring extends pulumi.ComponentResource {
     const { settings, addons } = args;
     refuse(`Monitoring ${name}`, [...problems(settings)]);
     const { mode, namespace } = settings.monitoring;
+    const { classes } = settings.rotation;
     this.#args = args;
     this.#name = name;
     this.#labels = { environment: settings.environment, tags: settings.tags };
@@ -82,7 +83,13 @@ export class Monitoring extends pulumi.ComponentResource {
           tenants: scraped,
           jobs,
           leafMinutes: settings.vault.pki.leafMinutes,
-          keyDays: settings.rotation.classes.encryption.intervalDays,
+          keyDays: classes.encryption.intervalDays,
+          graceHours: {
+            api: classes.api.graceHours,
+            database: classes.database.graceHours,
+            encryption: classes.encryption.graceHours,
+            jwt: classes.jwt.graceHours,
+          },
           patience: settings.monitoring.alertPatience,
         },
         settings.monitoring.runbooks.replace(/\/$/, ""),

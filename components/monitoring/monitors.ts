@@ -1,6 +1,7 @@
 import { ports, type Part, roleLabel } from "../parts";
 import { serviceNames } from "../vault/tenant";
 import type { ClusterJob, TenantJob } from "./alerts/alert";
+import { sampleLimit } from "./limits";
 
 /** A PodMonitor's spec, as far as it is used. */
 export interface PodMonitorSpec {
@@ -25,9 +26,6 @@ export const scrapedPorts: Readonly<Record<TenantJob, number>> = {
   inbound: ports.inboundMetrics,
   outbound: ports.outboundMetrics,
 };
-
-/** Series that one target may have. More are a fault, and would take the memory of all others. */
-const sampleLimit = 5000;
 
 /** Sets a label of every series of a target. */
 const label = (targetLabel: string, replacement: string): object => ({ targetLabel, replacement });

@@ -29,6 +29,12 @@ export const figures: readonly Figure[] = [
   { title: "targets up", query: "sum by (job) (up)", by: ["job"], write: number(0) },
   { title: "targets down", query: "count by (job) (up == 0)", by: ["job"], write: number(0) },
   {
+    title: "series",
+    query: "sum by (tenant) (scrape_samples_post_metric_relabeling)",
+    by: ["tenant"],
+    write: number(0),
+  },
+  {
     title: "requests",
     query: "sum by (tenant, plane) (rate(tokenshield_requests_total[5m]))",
     by: ["tenant", "plane"],

@@ -44,6 +44,8 @@ export interface AlertContext {
   readonly leafMinutes: number;
   /** Longest age of an encryption key, in days. */
   readonly keyDays: number;
+  /** How long two values of a rotation class are both valid, in hours. */
+  readonly graceHours: Readonly<Record<"api" | "database" | "encryption" | "jwt", number>>;
   /** Share of `for` that alerts wait: 1, and less for drills alone. */
   readonly patience: number;
 }

@@ -41,6 +41,7 @@ export const metrics = {
   secret_rotation_duration_seconds_bucket: secret("secret_key", "le"),
   secret_rotation_duration_seconds_count: secret("secret_key"),
   secrets_watched: of("tokenizer"),
+  secret_beside_accepted: of("tokenizer", "tenant_id", "secret_group", "digest"),
   tokenshield_requests_total: of("tokenizer", "plane", "operation", "outcome"),
   tokenshield_request_duration_seconds_bucket: of("tokenizer", "plane", "operation", "le"),
   tokenshield_request_duration_seconds_count: of("tokenizer", "plane", "operation"),
@@ -77,6 +78,7 @@ export const metrics = {
   prometheus_notifications_alertmanagers_discovered: of("prometheus"),
   alertmanager_notifications_failed_total: of("alertmanager", "integration", "reason"),
   up: of("scrape"),
+  scrape_samples_post_metric_relabeling: of("scrape"),
 } as const satisfies Readonly<Record<string, Metric>>;
 
 /** A metric that alerts may use. */

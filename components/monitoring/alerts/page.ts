@@ -7,6 +7,7 @@ const sample: AlertContext = {
   jobs: clusterJobs,
   leafMinutes: 1440,
   keyDays: 365,
+  graceHours: { api: 2, database: 24, encryption: 168, jwt: 48 },
   patience: 1,
 };
 

@@ -1,3 +1,4 @@
+import { sampleLimit } from "../limits";
 import type { Alert, AlertContext, AlertGroup } from "./alert";
 
 /** Conditions on the cluster's own targets hold only where these are scraped. */
@@ -70,6 +71,26 @@ const targetMissing: Alert = {
       ),
     },
     at: "25m",
+  },
+};
+
+const seriesNearLimit: Alert = {
+  name: "SeriesNearLimit",
+  severity: "warning",
+  when: `max by (tenant, job, pod) (scrape_samples_post_metric_relabeling) > ${sampleLimit * 0.8}`,
+  for: "10m",
+  summary: "{{ $labels.job }} {{ $labels.pod }} serves {{ $value }} series",
+  description: `A target with more than ${sampleLimit} series isn't read at all. A label has got values without bound.`,
+  fires: {
+    story: "a label takes a new value with each request",
+    series: { 'scrape_samples_post_metric_relabeling{job="tokenizer",tenant="acme",pod="a"}': "1200+100x60" },
+    at: "50m",
+    labels: { job: "tokenizer", tenant: "acme", pod: "a" },
+  },
+  stays: {
+    story: "four thousand, and no more",
+    series: { 'scrape_samples_post_metric_relabeling{job="tokenizer",tenant="acme",pod="a"}': "4000x40" },
+    at: "30m",
   },
 };
 
@@ -164,5 +185,5 @@ const notSent: Alert = {
 /** Alerts on what watches the rest. */
 export const platformAlerts: AlertGroup = {
   name: "platform",
-  alerts: [targetDown, targetMissing, mounts, rulesFailing, notDelivered, notSent],
+  alerts: [targetDown, targetMissing, seriesNearLimit, mounts, rulesFailing, notDelivered, notSent],
 };

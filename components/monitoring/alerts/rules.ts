@@ -4,6 +4,7 @@ import { keyAlerts } from "./keys";
 import { objectiveAlerts } from "./objectives";
 import { platformAlerts } from "./platform";
 import { proxyAlerts } from "./proxies";
+import { rotationAlerts } from "./rotation";
 import { secretAlerts } from "./secrets";
 import { securityAlerts } from "./security";
 
@@ -14,6 +15,7 @@ export const alertGroups: readonly AlertGroup[] = [
   databaseAlerts,
   proxyAlerts,
   keyAlerts,
+  rotationAlerts,
   securityAlerts,
   platformAlerts,
 ];

@@ -100,6 +100,10 @@ const overview: DashboardPlan = {
       expr: "count by (job) (up == 0)",
       legend: "{{job}}",
     }),
+    lines("Series", "short", "Series that each kind of target serves.", {
+      expr: "sum by (tenant, job) (scrape_samples_post_metric_relabeling)",
+      legend: "{{tenant}} {{job}}",
+    }),
   ],
 };
 

@@ -54,7 +54,7 @@ interface Contender {
 }
 
 /** Turns that contenders take, so that what disturbs the machine disturbs all of them alike. */
-const turns = 5;
+const turns = Number(process.env["BENCH_TURNS"] ?? "5");
 
 /** Measures contenders in turns, and prints a line for each: rate, latencies, processor time a request. */
 async function race(connections: number | string, contenders: readonly Contender[]): Promise<readonly LoadResult[]> {
@@ -185,6 +185,21 @@ async function bareInsert(database: MySqlDatabase, connections: number, millisec
   return summary(latencies, (performance.now() - begin) / 1000, 0);
 }
 
+/** Reads the metrics once a second while something is measured. */
+async function scraped<Result>(port: number, work: () => Promise<Result>): Promise<Result> {
+  const scrapes = new Set<Promise<string>>();
+  const timer = setInterval(() => {
+    const one = fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text());
+    scrapes.add(one);
+  }, 1000);
+  try {
+    return await work();
+  } finally {
+    clearInterval(timer);
+    await Promise.all(scrapes);
+  }
+}
+
 /** Starts a server in a process of its own, so that it doesn't share its thread with the load. */
 async function startServer(order: ServerOrder): Promise<{ ports: ServerPorts; child: ChildProcess }> {
   const child = fork(join(import.meta.dirname, "server.ts"), {
@@ -311,6 +326,21 @@ async function run(): Promise<void> {
     await pool.close();
     await row("tokenize (8080), 1000/s", 64, watched(child), () =>
       openLoop(tokenizing(ports.http), 1000, 64, seconds * 1000),
+    );
+    const rate = 100;
+    const steady = (milliseconds: number): Promise<LoadResult> =>
+      openLoop(tokenizing(ports.http), rate, 16, milliseconds);
+    const [unread, read] = await race(`${rate}/s`, [
+      { name: "not scraped", watched: watched(child), measure: steady },
+      {
+        name: "scraped each second",
+        watched: watched(child),
+        measure: (time) => scraped(ports.metrics, () => steady(time)),
+      },
+    ]);
+    const more = ((read?.p95 ?? Number.NaN) / (unread?.p95 ?? Number.NaN) - 1) * 100;
+    print(
+      `  p95 ${more >= 0 ? "+" : ""}${more.toFixed(1)} % by a scrape a second, 30 times as many as Prometheus makes`,
     );
     const untouched = post('{"order":1,"note":"nothing to hide","amount":"19.99"}');
     for (const connections of [1, 16, 128]) {

@@ -1,4 +1,4 @@
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { request } from "undici";
 import { keyLength, panDigest, seal, secretKey } from "../src/crypto/index.ts";
 import { AuditLog, migrate, migrations, MySqlDatabase } from "../src/storage/index.ts";
@@ -7,7 +7,11 @@ import { VaultTransit } from "../src/keys/index.ts";
 import { readSettings } from "../src/settings/index.ts";
 import type { Change } from "../src/core/ports.ts";
 import { makeToken } from "../src/tokens/index.ts";
-import { CountingMeters, Records } from "../test/records.ts";
+import { operationIds } from "../src/api/operation-ids.ts";
+import { httpOperations } from "../src/http/index.ts";
+import { icapOperations } from "../src/icap/index.ts";
+import { Metrics } from "../src/telemetry/index.ts";
+import { Records } from "../test/records.ts";
 
 /** What the parent process sends to begin. */
 export interface ServerOrder {
@@ -22,6 +26,8 @@ export interface ServerOrder {
 export interface ServerPorts {
   readonly http: number;
   readonly icap: number;
+  /** Metrics, as the management API serves them; 0 for a server that counts nothing. */
+  readonly metrics: number;
 }
 
 async function openDatabase({ mysql }: ServerOrder): Promise<MySqlDatabase> {
@@ -55,13 +61,14 @@ async function tokenizer(order: ServerOrder): Promise<ServerPorts> {
     () => new Date(),
     () => "",
   );
+  const metrics = new Metrics({ http: httpOperations, icap: icapOperations, api: operationIds });
   const plane = new DataPlane(
     { ...settings, HTTP_PORT: 0, ICAP_PORT: 0 },
     {
       database,
       service,
       audit,
-      meters: new CountingMeters(),
+      meters: metrics,
       log: records,
       authority: { authorise: () => Promise.resolve(undefined) },
       isTrustedProxy: () => false,
@@ -70,7 +77,24 @@ async function tokenizer(order: ServerOrder): Promise<ServerPorts> {
   );
   const { http, icap } = await plane.start();
   if (http === undefined) throw new Error("nothing listens in front of the application");
-  return { http, icap };
+  const sources = {
+    connections: () => database.connections,
+    activeTokens: () => plane.cards.countActive(),
+    liveSessions: () => Promise.resolve(0),
+  };
+  const scraped = createServer((_, answer) => {
+    void metrics.expose(sources).then((text) => answer.end(text));
+  });
+  return { http, icap, metrics: await listening(scraped) };
+}
+
+/** Listens at a free port of this machine. */
+function listening(server: Server): Promise<number> {
+  return new Promise((resolve) => {
+    server.listen(0, "127.0.0.1", () => {
+      resolve((server.address() as { port: number }).port);
+    });
+  });
 }
 
 /** The naive server: finds the number with an expression, encrypts it, and commits each request by itself, in one trip. */
@@ -98,12 +122,7 @@ async function naive(order: ServerOrder): Promise<ServerPorts> {
       })();
     });
   });
-  const port = await new Promise<number>((resolve) => {
-    server.listen(0, "127.0.0.1", () => {
-      resolve((server.address() as { port: number }).port);
-    });
-  });
-  return { http: port, icap: 0 };
+  return { http: await listening(server), icap: 0, metrics: 0 };
 }
 
 const activityInsert =

@@ -14,6 +14,18 @@ export interface ReceivedAlert {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
+/** A value of a query with its labels. */
+export interface Sample {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
+/** A series over a time: seconds since the epoch and values. */
+export interface Curve {
+  readonly labels: Readonly<Record<string, string>>;
+  readonly points: readonly (readonly [seconds: number, value: number])[];
+}
+
 /** The lab's Prometheus and Alertmanager, asked from the node at the addresses of their pods. */
 export class PrometheusClient {
   readonly #prometheus: string;
@@ -57,11 +69,57 @@ export class PrometheusClient {
 
   /** The values of a query, by nothing but their order. */
   async values(query: string): Promise<readonly number[]> {
+    return (await this.samples(query)).map(({ value }) => value);
+  }
+
+  /** The values of a query with their labels. */
+  async samples(query: string): Promise<readonly Sample[]> {
     const words = new URLSearchParams({ query });
     const answer = (await this.#json(`${this.#prometheus}/api/v1/query?${words.toString()}`)) as {
-      readonly data: { readonly result: readonly { readonly value: readonly [number, string] }[] };
+      readonly data: {
+        readonly result: readonly { readonly metric: Sample["labels"]; readonly value: readonly [number, string] }[];
+      };
     };
-    return answer.data.result.map(({ value }) => Number(value[1]));
+    return answer.data.result.map(({ metric, value }) => ({ labels: metric, value: Number(value[1]) }));
+  }
+
+  /** The curves of a query between two times, in seconds since the epoch, a point each `step` seconds. */
+  async curves(query: string, start: number, end: number, step: number): Promise<readonly Curve[]> {
+    const words = new URLSearchParams({ query, start: `${start}`, end: `${end}`, step: `${step}` });
+    const answer = (await this.#json(`${this.#prometheus}/api/v1/query_range?${words.toString()}`)) as {
+      readonly data: {
+        readonly result: readonly {
+          readonly metric: Sample["labels"];
+          readonly values: readonly (readonly [number, string])[];
+        }[];
+      };
+    };
+    return answer.data.result.map(({ metric, values }) => ({
+      labels: metric,
+      points: values.map(([seconds, value]) => [seconds, Number(value)] as const),
+    }));
+  }
+
+  /** Every value that a label has. */
+  async labelValues(label: string): Promise<readonly string[]> {
+    const answer = (await this.#json(`${this.#prometheus}/api/v1/label/${label}/values`)) as {
+      readonly data: readonly string[];
+    };
+    return answer.data;
+  }
+
+  /** Names of all labels. */
+  async labels(): Promise<readonly string[]> {
+    const answer = (await this.#json(`${this.#prometheus}/api/v1/labels`)) as { readonly data: readonly string[] };
+    return answer.data;
+  }
+
+  /** The labels of every alert that fires, as Prometheus computes it. */
+  async firing(): Promise<readonly Readonly<Record<string, string>>[]> {
+    const answer = (await this.#json(`${this.#prometheus}/api/v1/alerts`)) as {
+      readonly data: { readonly alerts: readonly { readonly state: string; readonly labels: Sample["labels"] }[] };
+    };
+    return answer.data.alerts.filter(({ state }) => state === "firing").map(({ labels }) => labels);
   }
 
   /** What has reached Alertmanager and isn't over. */
