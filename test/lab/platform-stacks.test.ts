@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { succeed } from "./support/deploy.ts";
+import { usePlatform } from "./support/deploy.ts";
 import { attemptLab, kubectl, useLab, vault } from "./support/lab.ts";
 import { besideLab, deployOther } from "./support/other-stack.ts";
 import { askVault, loginOf } from "./support/vault-login.ts";
@@ -51,7 +51,7 @@ describe("two stacks in one cluster and one Vault", function () {
 
   before(async function () {
     this.timeout(1_800_000);
-    await succeed("up", "--yes");
+    await usePlatform();
     const { status, printed } = await deployOther(twin, "up", "--yes");
     assert.equal(status, 0, printed.slice(-4_000));
   });
