@@ -12,6 +12,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { accessDenied, type Login, MySqlRefusal, Session, text } from "@tokenshield/mysql";
+import { allRows, type Row, type Term, termsOf } from "./terms.ts";
 
 /** How the client is told to work. */
 export interface ClientSettings {
@@ -61,30 +62,12 @@ export interface Verdict {
   readonly logins: number;
 }
 
-/** A time in which one server took all writes. */
-export interface Term {
-  /** Number of the member (`server_id`). */
-  readonly server: number;
-  readonly rows: number;
-  /** From its first row to its last, in seconds. */
-  readonly seconds: number;
-}
-
-interface Row {
-  readonly id: number;
-  readonly server: number;
-  /** When the statement began, in seconds. */
-  readonly at: number;
-}
-
 const table = "tokenshield.counted";
 const insert = `INSERT INTO ${table} (id, server) VALUES (?, @@server_id)`;
 /** ER_OPTION_PREVENTS_STATEMENT: the member is read-only. */
 const readOnly = 1290;
 /** Rows of one writer. */
 const range = 1_000_000_000;
-/** Rows that are read at a time. */
-const page = 50_000;
 
 class CountingClient {
   readonly #settings: ClientSettings;
@@ -230,7 +213,7 @@ class CountingClient {
     for (const host of this.#settings.members) {
       rows = await this.#patiently(async (session) => {
         await session.run("SELECT WAIT_FOR_EXECUTED_GTID_SET(?, 60)", [executed], 70_000);
-        return allRows(session);
+        return allRows(session, table);
       }, host);
       const found = new Set(rows.map(({ id }) => id));
       const missing = this.#acknowledged.filter((row) => !found.has(row)).length;
@@ -266,37 +249,6 @@ class CountingClient {
       }
     }
   }
-}
-
-/** Every row of the table. */
-async function allRows(session: Session): Promise<readonly Row[]> {
-  const all: Row[] = [];
-  for (let last = -1; ; last = all.at(-1)?.id ?? last) {
-    const rows = await session.run(
-      `SELECT id, server, UNIX_TIMESTAMP(at) AS at FROM ${table} WHERE id > ? ORDER BY id LIMIT ${page}`,
-      [last],
-      60_000,
-    );
-    for (const row of rows) {
-      all.push({ id: Number(text(row, "id")), server: Number(text(row, "server")), at: Number(text(row, "at")) });
-    }
-    if (rows.length < page) return all;
-  }
-}
-
-/** The servers' clocks are compared: all members must run on one machine. */
-function termsOf(rows: readonly Row[]): readonly Term[] {
-  const terms: { server: number; rows: number; first: number; last: number }[] = [];
-  for (const { server, at } of rows.toSorted((one, other) => one.at - other.at)) {
-    const term = terms.at(-1);
-    if (term?.server !== server) {
-      terms.push({ server, rows: 1, first: at, last: at });
-      continue;
-    }
-    term.rows += 1;
-    term.last = at;
-  }
-  return terms.map(({ first, last, ...term }) => ({ ...term, seconds: last - first }));
 }
 
 await new CountingClient(JSON.parse(process.argv[2] ?? "{}") as ClientSettings).run();

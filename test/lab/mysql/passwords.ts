@@ -30,15 +30,22 @@ export const newPassword = (): string =>
 
 const path = (name: Rotated): string => `tokenshield-lab/tenants/acme/${rotated[name]}`;
 
-/** The KV secret of an account's login. */
-export async function published(name: Rotated): Promise<Document> {
-  const { data } = JSON.parse(await vault("kv", "get", "-format=json", path(name))) as { data: { data: Document } };
-  return data.data;
+interface Kept {
+  readonly data: Document;
+  readonly metadata: { readonly version: number };
 }
 
-/** Writes the KV secret anew; the value goes by standard input. */
+async function kept(name: Rotated): Promise<Kept> {
+  return (JSON.parse(await vault("kv", "get", "-format=json", path(name))) as { data: Kept }).data;
+}
+
+/** The KV secret of an account's login. */
+export const published = async (name: Rotated): Promise<Document> => (await kept(name)).data;
+
+/** Writes the KV secret anew, unless somebody else has meanwhile; the value goes by standard input. */
 export async function publish(name: Rotated, document: Document): Promise<void> {
-  await lab(["vault", "kv", "put", path(name), "-"], JSON.stringify(document));
+  const { version } = (await kept(name)).metadata;
+  await lab(["vault", "kv", "put", `-cas=${version}`, path(name), "-"], JSON.stringify(document));
 }
 
 /** A document with another password, the former one beside it. */
