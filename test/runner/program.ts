@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { appendFileSync, closeSync, openSync } from "node:fs";
+import { appendFileSync, closeSync, existsSync, openSync, writeFileSync } from "node:fs";
 import { setPriority } from "node:os";
 import { basename, join } from "node:path";
 
@@ -32,6 +32,14 @@ export interface RunningProgram {
 /** How long a test run may stay once its last test ended, in milliseconds: something that it left open keeps it. */
 const farewell = 30_000;
 
+/** Has a process, which leads a session of its own, take what others leave. */
+function standBehind(pid: number, niceness: number): void {
+  setPriority(pid, niceness);
+  // Where the kernel weighs sessions against each other, the value counts within one only (sched(7), autogroup).
+  const session = `/proc/${pid}/autogroup`;
+  if (process.getuid?.() === 0 && existsSync(session)) writeFileSync(session, niceness.toString());
+}
+
 /**
  * Starts a program in a process group of its own, which can be ended as a whole; the terminal's signals are passed on.
  */
@@ -44,7 +52,7 @@ export function start({ command, root, log, limit, niceness, done, environment }
   const output = openSync(log, "a");
   const child = spawn(name, rest, { cwd: root, stdio: ["ignore", output, output], env, detached: true });
   closeSync(output);
-  if (niceness !== undefined && child.pid !== undefined) setPriority(child.pid, niceness);
+  if (niceness !== undefined && child.pid !== undefined) standBehind(child.pid, niceness);
   const signalGroup = (kind: NodeJS.Signals): void => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, kind);
   };

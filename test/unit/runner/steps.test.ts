@@ -11,7 +11,7 @@ const root = join(import.meta.dirname, "../../..");
 const takes = { cores: 1, gib: 1, minutes: 1 };
 
 describe("a step of a test run", function () {
-  this.timeout(60_000);
+  this.timeout(120_000);
   let folder: string;
 
   beforeEach(() => {
@@ -43,6 +43,22 @@ describe("a step of a test run", function () {
     assert.deepEqual(await good.counts, { passed: 1, failed: 0, skipped: 0 });
     assert.equal(printed(good), "one\ntwo\nthree\n  ok  a check\n");
     assert.deepEqual(await begin(check("false")).counts, { passed: 0, failed: 1, skipped: 0 });
+  });
+
+  it("stands behind others for a processor where it is told to", async () => {
+    const print = `
+      const { existsSync, readFileSync } = require("node:fs");
+      const session = "/proc/self/autogroup";
+      setTimeout(() => {
+        console.log(require("node:os").getPriority());
+        if (existsSync(session)) console.log(readFileSync(session, "utf8"));
+      }, 300)`;
+    const step = begin({ ...check(process.execPath, "-e", print), niceness: 7 });
+    assert.equal((await step.counts).passed, 1);
+    const [own, ...more] = printed(step).split("\n");
+    assert.equal(own, "7");
+    const session = more.filter((line) => line.startsWith("/autogroup"));
+    if (process.getuid?.() === 0) for (const line of session) assert.match(line, / nice 7$/);
   });
 
   it("fails, and says why, where its program can't be started or takes too long", async () => {
