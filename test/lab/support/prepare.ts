@@ -13,7 +13,7 @@ import { buildAll, type Reach } from "../../../lab/src/up.ts";
 import { preparedFile, rootVariable } from "./programs.ts";
 
 /** Images whose programs tests start as processes. */
-const startedByTests = ["mysql", "vault", "ingress-proxy", "egress-proxy", "prometheus"];
+const startedByTests = ["mysql", "vault", "ingress-proxy", "egress-proxy", "prometheus", "alertmanager"];
 
 async function prepare(reach: Reach): Promise<void> {
   const at = layout();
