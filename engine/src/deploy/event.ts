@@ -45,7 +45,8 @@ export type DeploymentEvent =
   | { readonly kind: "resource-failed"; readonly step: Step; readonly status: Status; readonly steps: number }
   | {
       readonly kind: "policy-violation";
-      readonly urn: Urn | undefined;
+      /** The stack's own resource where it is about the stack as a whole. */
+      readonly urn: Urn;
       readonly policy: PolicyNames;
       readonly message: string;
       readonly enforcement: Enforcement;

@@ -53,7 +53,7 @@ function eventBody(event: DeploymentEvent): JsonMap | undefined {
     case "policy-violation":
       return {
         policyEvent: {
-          ...(event.urn === undefined ? {} : { resourceUrn: event.urn }),
+          resourceUrn: event.urn,
           message: event.message,
           color: "raw",
           policyName: event.policy.policyName,

@@ -1,5 +1,6 @@
 import type { DeploymentEvent, EventSink } from "../deploy/event.ts";
 import { isHidden, outcome, shortName, summary, words } from "./describe.ts";
+import { rootStackType, urnType } from "../resource/urn.ts";
 import { diffLines } from "./property-diff.ts";
 
 /** Where a display writes. */
@@ -60,7 +61,7 @@ export function messageLines(event: DeploymentEvent): readonly string[] {
     case "resource-failed":
       return [`! ${shortName(event.step.urn)} ${words[event.step.op].doing} failed`];
     case "policy-violation": {
-      const where = event.urn === undefined ? "the stack" : shortName(event.urn);
+      const where = urnType(event.urn) === rootStackType ? "the stack" : shortName(event.urn);
       const [first = "", ...rest] = event.message.trimEnd().split("\n");
       const head = `policy ${event.policy.policyName} (${event.policy.packName}, ${event.enforcement}): ${where}: ${first}`;
       return [head, ...rest.map((text) => `  ${text}`)];

@@ -21,6 +21,7 @@ import { startPlugin, type RunningPlugin } from "../provider/plugin.ts";
 import { channelOptions, fromStruct, hasStatus, providerError, unary } from "../provider/rpc.ts";
 import type { Goal } from "../resource/goal.ts";
 import type { ResourceState } from "../resource/state.ts";
+import { makeUrn, rootStackType, type Urn } from "../resource/urn.ts";
 import { analyzeRequest, stackResource } from "./analyzer-messages.ts";
 import { policyConfig, type PolicySettings } from "./policy-config.ts";
 
@@ -74,7 +75,7 @@ export async function startPolicyPacks(
     await stop();
     throw error;
   }
-  const checks = new PolicyCheck(packs, context.emit, context.preview);
+  const checks = new PolicyCheck(packs, context);
   return {
     versions: Object.fromEntries(packs.map(({ info }) => [info.getName(), info.getVersion()])),
     checkResource: (state, goal, providerState) => checks.checkResource(state, goal, providerState),
@@ -170,11 +171,15 @@ class PolicyCheck {
   readonly #packs: readonly Pack[];
   readonly #emit: EventSink;
   readonly #preview: boolean;
+  /** Of the resource that stands for the stack. */
+  readonly #stackUrn: Urn;
 
-  constructor(packs: readonly Pack[], emit: EventSink, preview: boolean) {
+  constructor(packs: readonly Pack[], { session, emit, preview }: PolicyContext) {
     this.#packs = packs;
     this.#emit = emit;
     this.#preview = preview;
+    const { stack, project } = session;
+    this.#stackUrn = makeUrn(stack, project.name, "", rootStackType, `${project.name}-${stack}`);
   }
 
   /** Lets each pack change the inputs, one after the other, then lets all of them judge the result. */
@@ -235,6 +240,7 @@ class PolicyCheck {
       }),
     );
     const urns = new Set(states.map(({ urn }) => urn));
+    // What names no resource of the stack is about the stack itself (`pkg/resource/deploy/step_generator.go`).
     const responses = await Promise.all(
       this.#packs.map((pack) =>
         this.#ask(pack, () => unary<AnalyzeResponse>((done) => pack.analyzer.analyzeStack(request, done))),
@@ -242,12 +248,12 @@ class PolicyCheck {
     );
     return responses
       .flatMap((response) => response.getDiagnosticsList())
-      .map((diagnostic) => this.#report(diagnostic, urns.has(diagnostic.getUrn()) ? diagnostic.getUrn() : undefined))
+      .map((diagnostic) => this.#report(diagnostic, urns.has(diagnostic.getUrn()) ? diagnostic.getUrn() : this.#stackUrn))
       .some(Boolean);
   }
 
   /** Shows a finding. True where it is mandatory; a remediation that didn't help is. */
-  #report(diagnostic: AnalyzeDiagnostic, urn: string | undefined): boolean {
+  #report(diagnostic: AnalyzeDiagnostic, urn: Urn): boolean {
     const level = levels[diagnostic.getEnforcementlevel()] ?? "mandatory";
     const enforcement = level === "remediate" ? "mandatory" : level;
     this.#emit({

@@ -32,15 +32,20 @@ const limit = 180_000;
 /**
  * Makes the plan of a stack by the embedded engine and lets the pack judge it. Needs no network, cluster, Vault or state.
  * @param root of the project
+ * @param levels file with the policy settings; the stack's own by default
  * @throws PlanError where there is no plan to judge
  */
-export async function plan(root: string, stack: StackName): Promise<Plan> {
+export async function plan(
+  root: string,
+  stack: StackName,
+  levels: string = join(root, "policy", "levels", `${stack}.json`),
+): Promise<Plan> {
   const folder = mkdtempSync(join(tmpdir(), "tokenshield-policy-"));
   try {
     const words = [
       ...["preview", "--stack", stack, "--engine", "embedded", "--plan-provider", "all", "--json"],
       ...["--policy-pack", join(root, "policy")],
-      ...["--policy-pack-config", join(root, "policy", "levels", `${stack}.json`)],
+      ...["--policy-pack-config", levels],
       ...["--config-file", offlineSettings(root, stack, folder)],
     ];
     // A state of its own, empty one, so that everything is new and nothing of a real one is read.
@@ -59,8 +64,10 @@ export async function plan(root: string, stack: StackName): Promise<Plan> {
 /**
  * The stack's settings without what only its own engine can open (the secrets provider: there is no state here), and
  * with stand-ins of the files that they name and that aren't here.
+ * @param folder that they are written to
+ * @returns their file
  */
-function offlineSettings(root: string, stack: StackName, folder: string): string {
+export function offlineSettings(root: string, stack: StackName, folder: string): string {
   let text = readFileSync(join(root, "stacks", `Pulumi.${stack}.yaml`), "utf8");
   text = text.replace(/^(secretsprovider|encryptedkey|encryptionsalt):.*\n/gm, "");
   const images = Object.fromEntries(

@@ -13,9 +13,18 @@ export interface Done {
   readonly printed: string;
 }
 
-/** Runs `npm run COMMAND -- …` of the deployment. */
+/** The commands that either engine does. */
+const operations: readonly string[] = ["up", "preview", "refresh", "destroy"];
+
+/** Runs `npm run COMMAND -- …` of the deployment, under the embedded engine whatever is on the PATH. */
 export function deploy(...words: readonly string[]): Promise<Done> {
-  return ended(spawn(process.execPath, [join(root, "lab/src/deploy.ts"), ...words], { cwd: root }));
+  const engine = operations.includes(words[0] ?? "") ? ["--engine", "embedded"] : [];
+  return deployIn(process.env, ...words, ...engine);
+}
+
+/** Runs it in another environment, with the engine that is named. */
+export function deployIn(environment: NodeJS.ProcessEnv, ...words: readonly string[]): Promise<Done> {
+  return ended(spawn(process.execPath, [join(root, "lab/src/deploy.ts"), ...words], { cwd: root, env: environment }));
 }
 
 /** Waits for the end of a command. */
