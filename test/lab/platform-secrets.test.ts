@@ -192,6 +192,15 @@ describe("secrets on the lab", function () {
       [...secrets].filter(([, forms]) => found(forms).length > 0).map(([name]) => name);
     const all = (): readonly Buffer[] => [...secrets.values()].flat();
     const text = (what: string): readonly Buffer[] => [Buffer.from(what)];
+    /** One search for all of them; where it finds any, one for each tells their names. */
+    const expectNoneIn = (folder: string): void => {
+      if (filesThatHold(folder, all()).length > 0) {
+        assert.deepEqual(
+          names((forms) => filesThatHold(folder, forms)),
+          [],
+        );
+      }
+    };
 
     before(async () => {
       const fields = secretGroups.flatMap((group) =>
@@ -264,6 +273,17 @@ describe("secrets on the lab", function () {
           names((forms) => filesThatHold(folder, forms)),
           [],
         );
+    });
+
+    it("not in what the database and Prometheus keep in their volumes", function () {
+      this.timeout(120_000);
+      const folder = `${at.state}/volumes`;
+      assert.notDeepEqual(
+        filesThatHold(folder, text("tokenshield_rotation")),
+        [],
+        "the database's files name accounts",
+      );
+      expectNoneIn(folder);
     });
 
     it("not in what Vault keeps on disk", function () {
