@@ -28,7 +28,7 @@ describe("Leases and labels over TLS", () => {
     const pem = (name: string): string => readFileSync(join(folder, name), "utf8");
     server = new ApiServer({ key: pem("tls.key"), cert: pem("tls.crt") }, pods);
     address = `https://127.0.0.1:${await server.listen()}`;
-    api = new KubernetesApi({ server: address, ca: pem("ca.crt"), token: () => "token", timeout: 1_000 });
+    api = new KubernetesApi({ server: address, ca: pem("ca.crt"), token: () => "token", timeout: 20_000 });
   });
 
   afterEach(async () => {
@@ -107,7 +107,7 @@ describe("Leases and labels over TLS", () => {
       server: address,
       ca: rootCertificates[0] ?? "",
       token: () => "t",
-      timeout: 1_000,
+      timeout: 20_000,
     });
     await assert.rejects(wary.call("GET", "/api/v1/namespaces/test/pods"), unusable);
     await wary.close();
