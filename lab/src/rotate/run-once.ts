@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { attempt } from "../command.ts";
 import { LabError } from "../errors.ts";
 
@@ -83,13 +84,31 @@ export async function runOnce(
   return { status: await exitStatus(cluster, job), printed };
 }
 
+/** What kubectl says of a run whose pod is on its way. */
+const notBegun = /waiting to start|not found|timed out waiting/;
+
+/** How long a run may take to begin, in seconds: its pod waits for its certificate. */
+const patience = 120;
+
 /** Follows the log of a run, which begins some seconds after its Job is made. */
 async function follow(command: readonly string[], tell: (chunk: string) => void): Promise<string> {
-  const [name, ...words] = [...command, "--follow", "--pod-running-timeout=120s"];
+  for (let look = 0; ; look += 1) {
+    const { status, printed, errors } = await followed([...command, "--follow"], tell);
+    if (status === 0) return printed;
+    if (!notBegun.test(errors) || printed !== "" || look >= patience) {
+      throw new LabError("NOT_RUNNING", `the run's log could not be read: ${errors.trim()}`);
+    }
+    await sleep(1000);
+  }
+}
+
+function followed(
+  [name = "", ...words]: readonly string[],
+  tell: (chunk: string) => void,
+): Promise<{ readonly status: number | null; readonly printed: string; readonly errors: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(name, words, { stdio: ["ignore", "pipe", "pipe"] });
-    const chunks: string[] = [];
-    const errors: string[] = [];
+    const [chunks, errors]: [string[], string[]] = [[], []];
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
       chunks.push(chunk);
       tell(chunk);
@@ -97,8 +116,7 @@ async function follow(command: readonly string[], tell: (chunk: string) => void)
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => errors.push(chunk));
     child.once("error", reject);
     child.once("close", (status) => {
-      if (status === 0) resolve(chunks.join(""));
-      else reject(new LabError("NOT_RUNNING", `the run's log could not be read: ${errors.join("").trim()}`));
+      resolve({ status, printed: chunks.join(""), errors: errors.join("") });
     });
   });
 }
@@ -110,7 +128,7 @@ async function exitStatus({ kubectl, namespace }: Cluster, job: string): Promise
   for (let look = 0; look < 60; look += 1) {
     const found = (await succeed([...kubectl, ...words, "--output", `jsonpath=${path}`])).trim();
     if (/^\d+$/.test(found)) return Number(found);
-    await new Promise((resolve) => setTimeout(resolve, 1000));
+    await sleep(1000);
   }
   throw new LabError("NOT_RUNNING", `run ${job} printed its last and hasn't ended after a minute`);
 }
