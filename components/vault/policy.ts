@@ -62,7 +62,11 @@ export function policyRules(part: Part, args: PolicyArgs): PolicyRule[] {
       // Raising the minimum version and rotating are the rotator's alone; it can't decrypt.
       read(`${transit}/keys/${key}`),
       update(`${transit}/keys/${key}/rotate`),
-      update(`${transit}/keys/${key}/config`),
+      // Of its settings only the lowest versions: whether it can be exported or deleted is nobody's to change.
+      {
+        ...update(`${transit}/keys/${key}/config`),
+        parameters: { min_decryption_version: [], min_encryption_version: [] },
+      },
       ...args.groups.flatMap((group) => [
         read(`${kv}/data/${stagedPath(tenant, group)}`),
         write(`${kv}/data/${groupPath(tenant, group)}`),

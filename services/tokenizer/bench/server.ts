@@ -4,6 +4,7 @@ import { keyLength, panDigest, seal, secretKey } from "../src/crypto/index.ts";
 import { AuditLog, migrate, migrations, MySqlDatabase } from "../src/storage/index.ts";
 import { DataPlane } from "../src/dataplane/index.ts";
 import { VaultTransit } from "../src/keys/index.ts";
+import { VaultSession } from "../src/vault/index.ts";
 import { readSettings } from "../src/settings/index.ts";
 import type { Change } from "../src/core/ports.ts";
 import { makeToken } from "../src/tokens/index.ts";
@@ -49,12 +50,11 @@ async function tokenizer(order: ServerOrder): Promise<ServerPorts> {
     EGRESS_DESTINATIONS: "https://gateway.example",
     MAX_IN_FLIGHT: "1000",
   });
-  const service = new VaultTransit({
-    address: order.vault.address,
-    login: { kind: "token-file", path: order.vault.tokenFile },
-    transitMount: "transit",
-    transitKey: "tokenshield-acme",
-  });
+  const service = new VaultTransit(
+    new VaultSession({ address: order.vault.address, login: { kind: "token-file", path: order.vault.tokenFile } }),
+    "transit",
+    "tokenshield-acme",
+  );
   const records = new Records();
   const audit = new AuditLog(
     database,

@@ -89,13 +89,18 @@ export function classNamed(plan: Plan, className: string): PlannedClass {
 }
 
 /** What the steps of a class do. */
-export function workOf(parts: Parts, className: string): ClassWork {
+function workOf(parts: Parts, className: string, records: Records): ClassWork {
   const planned = classNamed(parts.plan, className);
-  if (planned.kind === "database") return accountsOf(parts, className);
+  const nudge = async (groups: readonly string[]): Promise<void> => {
+    const missed = await parts.consumers.nudge(groups);
+    if (missed.length > 0)
+      records.notice(className, `${missed.join(", ")}: not told that there is something new; the next poll finds it`);
+  };
+  if (planned.kind === "database") return accountsOf(parts, className, nudge);
   if (planned.kind === "keys") return keysOf(parts, className);
   const { values, consumers, plan } = parts;
   const { converge: limit, look } = plan.limits;
-  return new SharedKeys({ groups: planned.groups, values, consumers, clock: machineClock, limit, look });
+  return new SharedKeys({ groups: planned.groups, values, consumers, nudge, clock: machineClock, limit, look });
 }
 
 /** The keys that encrypt as a class. @throws RotatorError `SETTINGS` for a class of another kind */
@@ -117,7 +122,11 @@ export function keysOf({ plan, vault, consumers, trust }: Parts, className: stri
 }
 
 /** The database's accounts as a class. @throws RotatorError `SETTINGS` for a class of another kind */
-export function accountsOf({ plan, values, consumers, mysqlCa }: Parts, className: string): DatabaseAccounts {
+export function accountsOf(
+  { plan, values, consumers, mysqlCa }: Parts,
+  className: string,
+  nudge: (groups: readonly string[]) => Promise<void> = () => Promise.resolve(),
+): DatabaseAccounts {
   const planned = classNamed(plan, className);
   const { members, schema } = plan.database;
   const accounts = catalogue(schema);
@@ -138,6 +147,7 @@ export function accountsOf({ plan, values, consumers, mysqlCa }: Parts, classNam
     admin,
     values,
     consumers,
+    nudge,
     members,
     ca: mysqlCa(),
     limit: plan.limits.database,
@@ -152,7 +162,7 @@ export function runOf(parts: Parts, className: string, records: Records, why: st
   return new ClassRun({
     className,
     ledgers,
-    work: workOf(parts, className),
+    work: workOf(parts, className, records),
     clock: machineClock,
     records,
     limits: kind !== "database" ? { ...plan.limits, step: plan.limits.step + plan.limits.converge } : plan.limits,

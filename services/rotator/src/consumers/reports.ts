@@ -9,6 +9,8 @@ export interface Consumer {
   readonly url: string;
   /** The groups that it uses. */
   readonly groups: readonly string[];
+  /** Where a POST makes a process read its values at once; absent where it only polls. */
+  readonly nudge?: string | undefined;
 }
 
 /** One process, and what it says; undefined where it gives no answer. */
@@ -97,25 +99,43 @@ export class Consumers {
     return all.flat();
   }
 
+  /**
+   * Tells every process that can be told that there is something new to read. Nothing depends on it: who wasn't reached
+   * reads it at its next poll.
+   *
+   * @param groups only who uses one of these is told
+   * @returns who was not reached, or couldn't read
+   */
+  async nudge(groups: readonly string[]): Promise<readonly string[]> {
+    const told = this.#consumers
+      .filter((consumer) => consumer.groups.some((group) => groups.includes(group)))
+      .flatMap(({ name, nudge }) => (nudge === undefined ? [] : [{ name, nudge }]));
+    const all = await Promise.all(
+      told.map(async ({ name, nudge }) => {
+        const addresses = await addressesOf(nudge);
+        if (addresses.length === 0) return [name];
+        const statuses = await Promise.all(addresses.map((address) => this.#request(nudge, address, "POST")));
+        return addresses.filter((_, at) => statuses[at] === undefined).map((address) => `${name}/${address}`);
+      }),
+    );
+    return all.flat();
+  }
+
   async #processes(consumer: Consumer): Promise<readonly Process[]> {
-    const { hostname } = new URL(consumer.url);
-    let addresses: readonly string[];
-    try {
-      addresses = (await lookup(hostname, { all: true })).map(({ address }) => address);
-    } catch {
-      // A name without an address has no process; fail closed, as one may be on its way.
-      return [{ name: consumer.name, consumer, reports: undefined }];
-    }
+    const addresses = await addressesOf(consumer.url);
+    // A name without an address has no process; fail closed, as one may be on its way.
+    if (addresses.length === 0) return [{ name: consumer.name, consumer, reports: undefined }];
     return Promise.all(
-      [...new Set(addresses)].sort().map(async (address) => ({
-        name: `${consumer.name}/${address}`,
-        consumer,
-        reports: await this.#ask(consumer, address),
-      })),
+      addresses.map(async (address) => {
+        const text = await this.#request(consumer.url, address, "GET");
+        const reports = text === undefined ? undefined : parseReports(text);
+        return { name: `${consumer.name}/${address}`, consumer, reports };
+      }),
     );
   }
 
-  async #ask({ url }: Consumer, address: string): Promise<readonly InUse[] | undefined> {
+  /** @returns the body of an answer that says yes */
+  async #request(url: string, address: string, method: "GET" | "POST"): Promise<string | undefined> {
     const { ca, certificate, key } = this.#trust;
     const family = address.includes(":") ? 6 : 4;
     const agent = new Agent({
@@ -133,15 +153,27 @@ export class Consumers {
     });
     try {
       const answer = await fetch(url, {
+        method,
         dispatcher: agent,
         redirect: "error",
         signal: AbortSignal.timeout(this.#timeout),
       });
-      return answer.status === 200 ? parseReports(await answer.text()) : undefined;
+      const text = await answer.text();
+      return answer.status === 200 ? text : undefined;
     } catch {
       return undefined;
     } finally {
       await agent.destroy();
     }
+  }
+}
+
+/** The addresses of a URL's name, each of which is one process; none where it has no address. */
+async function addressesOf(url: string): Promise<readonly string[]> {
+  try {
+    const found = await lookup(new URL(url).hostname, { all: true });
+    return [...new Set(found.map(({ address }) => address))].sort();
+  } catch {
+    return [];
   }
 }

@@ -24,6 +24,8 @@ export interface DatabaseOptions {
   readonly admin: AccountGroup;
   readonly values: VaultValues;
   readonly consumers: Consumers;
+  /** Tells those whom it reaches that there is something new to read. */
+  readonly nudge: (groups: readonly string[]) => Promise<void>;
   readonly members: readonly Place[];
   /** Authorities of the servers' certificates, PEM. */
   readonly ca: string;
@@ -40,13 +42,15 @@ export class DatabaseAccounts implements ClassWork {
   readonly #values: VaultValues;
   readonly #rotation: PasswordRotation;
   readonly #consumers: Consumers;
+  readonly #nudge: DatabaseOptions["nudge"];
   /** Passwords that the account that changes the others may have, the likeliest first. */
   #admin: readonly string[] = [];
 
-  constructor({ groups, values, consumers, admin, members, ca, limit }: DatabaseOptions) {
+  constructor({ groups, values, consumers, nudge, admin, members, ca, limit }: DatabaseOptions) {
     this.#groups = groups.filter(({ account }) => account.user !== admin.account.user).concat(admin);
     this.#values = values;
     this.#consumers = consumers;
+    this.#nudge = nudge;
     const passwords = (): readonly string[] => this.#admin;
     this.#rotation = new PasswordRotation({ members, admin: { user: admin.account.user, passwords }, ca, limit });
   }
@@ -86,6 +90,7 @@ export class DatabaseAccounts implements ClassWork {
 
   async publish(ledger: RotationLedger): Promise<void> {
     for (const group of this.#groups) await this.#values.publish(group, ledger);
+    await this.#nudge(this.#groups.map(({ name }) => name));
   }
 
   async stragglers(ledger: RotationLedger): Promise<readonly string[]> {

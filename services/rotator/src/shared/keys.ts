@@ -7,6 +7,8 @@ export interface SharedKeysOptions {
   readonly groups: readonly Group[];
   readonly values: VaultValues;
   readonly consumers: Consumers;
+  /** Tells those whom it reaches that there is something new to read. */
+  readonly nudge: (groups: readonly string[]) => Promise<void>;
   readonly clock: Clock;
   /** How long consumers may take to read what is published, in milliseconds. */
   readonly limit: number;
@@ -34,6 +36,7 @@ export class SharedKeys implements ClassWork {
 
   async retain(ledger: RotationLedger): Promise<void> {
     for (const group of this.#options.groups) await this.#options.values.offer(group, ledger);
+    await this.#options.nudge(this.#names);
   }
 
   async verify(ledger: RotationLedger): Promise<void> {
@@ -45,6 +48,7 @@ export class SharedKeys implements ClassWork {
 
   async publish(ledger: RotationLedger): Promise<void> {
     for (const group of this.#options.groups) await this.#options.values.publish(group, ledger);
+    await this.#options.nudge(this.#names);
   }
 
   async stragglers(ledger: RotationLedger): Promise<readonly string[]> {
@@ -53,6 +57,7 @@ export class SharedKeys implements ClassWork {
 
   async discard(): Promise<void> {
     for (const group of this.#options.groups) await this.#options.values.closeGrace(group);
+    await this.#options.nudge(this.#names);
   }
 
   async close({ digests }: RotationLedger): Promise<void> {

@@ -15,6 +15,7 @@ import {
   importOperations,
   keyOperations,
   monitoringOperations,
+  type RefreshSecrets,
   secretOperations,
   systemOperations,
   tokenOperations,
@@ -40,6 +41,8 @@ export interface ApiParts {
   readonly now: () => Date;
   /** Whether the other listeners of the service listen. */
   readonly othersListening: () => boolean;
+  /** Reads mounted values anew, ahead of their files; undefined where that can't be done. */
+  readonly refreshSecrets?: RefreshSecrets | undefined;
   readonly tls: ListenerTls | undefined;
   /** How long a request for a rotation of the KEK waits for the rotator. Milliseconds, 60 s if undefined. */
   readonly rotationPatience?: number | undefined;
@@ -89,7 +92,7 @@ export function makeApi(parts: ApiParts): Api {
     ...cardOperations({ cards, audit, now }),
     ...monitoringOperations(cards, activities, now),
     ...keyOperations(keys, audit, parts.rotationPatience ?? 60_000),
-    ...secretOperations,
+    ...secretOperations(audit, parts.refreshSecrets),
   ];
   const server: ApiServer = new ApiServer({
     operations,

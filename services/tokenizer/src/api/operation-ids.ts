@@ -37,5 +37,6 @@ export const operationIds = [
   "listKeyRotations",
   "rotateSecret",
   "listSecretVersions",
+  "refreshSecrets",
   "unknown",
 ] as const;

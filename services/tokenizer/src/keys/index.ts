@@ -1,4 +1,4 @@
 export { type DataKeys, type LoadedKey, lockName, useLimit } from "./ring.ts";
 export { holdDigestKey } from "./rows.ts";
 export { KeyStore, type KeyStoreParts } from "./store.ts";
-export { type DataKey, type KeyService, type VaultLogin, type VaultOptions, VaultTransit } from "./vault.ts";
+export { type DataKey, type KeyService, VaultTransit } from "./vault.ts";

@@ -1,3 +1,4 @@
+export { type GroupNow, ReadAhead, type ReadAheadParts, type ReadGroup } from "./read-ahead.ts";
 export {
   criticalFiles,
   initializeSecretVolumeWatcher,

@@ -58,6 +58,11 @@ export class SecretVolume implements SecretFiles {
   readonly #digestKey = randomBytes(32);
   readonly #listeners = new Map<string, (batch: SecretBatch) => void | Promise<void>>();
   readonly #timers = new Set<NodeJS.Timeout>();
+  /** What the files hold. */
+  #mounted: Values = new Map();
+  /** What takes the place of files that are behind; an empty value means that there is none. */
+  #ahead: Values = new Map();
+  /** What is served: the files, and in their place what is ahead of them. */
   #values: Values = new Map();
   #version = 0;
   #watcher: FSWatcher | undefined;
@@ -86,6 +91,7 @@ export class SecretVolume implements SecretFiles {
   async start(): Promise<void> {
     const { path, poll, healthCheck } = this.#options;
     const { values, unreadable } = await readSnapshot(path);
+    this.#mounted = values;
     this.#values = values;
     this.#version = 1;
     this.#lastRead = Date.now();
@@ -130,6 +136,17 @@ export class SecretVolume implements SecretFiles {
     };
   }
 
+  /** What a file of the volume holds, whatever is ahead of it. */
+  mounted(name: string): string | undefined {
+    return this.#mounted.get(name);
+  }
+
+  /** Serves these values in the place of their files, an empty one as if there were no file, and tells what changes by that. */
+  async layOver(ahead: Values): Promise<void> {
+    this.#ahead = ahead;
+    await this.#serve();
+  }
+
   #follow(): void {
     try {
       this.#watcher = watch(this.#options.path, { persistent: false }, (_event, name) => {
@@ -169,7 +186,6 @@ export class SecretVolume implements SecretFiles {
   }
 
   async #apply(): Promise<void> {
-    let batch: SecretBatch | undefined;
     try {
       // The watch ends with the directory's inode; a new one begins with the next look.
       if (this.#watcher === undefined && this.#timers.size > 0) this.#follow();
@@ -178,22 +194,31 @@ export class SecretVolume implements SecretFiles {
       if (snapshot.unreadable.length > 0)
         this.events.emit("error", { errorClass: "Unreadable", files: snapshot.unreadable });
       else this.#complained = "";
-      const found = differences(this.#values, snapshot, this.#digestKey);
-      if (found.length === 0) return;
       const kept = snapshot.unreadable.flatMap((name) => {
-        const value = this.#values.get(name);
+        const value = this.#mounted.get(name);
         return value === undefined ? [] : [[name, value] as const];
       });
-      this.#values = new Map([...snapshot.values, ...kept]);
-      this.#version++;
-      this.#lastChange = Date.now();
-      this.#meters?.watching(this.#values.size);
-      batch = this.#announce(found);
+      this.#mounted = new Map([...snapshot.values, ...kept]);
+      await this.#serve();
     } catch (error) {
       this.events.emit("error", { errorClass: classOf(error), files: [] });
-      return;
     }
-    await this.#tell(batch);
+  }
+
+  /** Takes over what differs from what is served, and tells those who follow. */
+  async #serve(): Promise<void> {
+    const values = new Map(this.#mounted);
+    for (const [name, value] of this.#ahead) {
+      if (value === "") values.delete(name);
+      else values.set(name, value);
+    }
+    const found = differences(this.#values, { values, unreadable: [] }, this.#digestKey);
+    if (found.length === 0) return;
+    this.#values = values;
+    this.#version++;
+    this.#lastChange = Date.now();
+    this.#meters?.watching(this.#values.size);
+    await this.#tell(this.#announce(found));
   }
 
   #announce(found: ReturnType<typeof differences>): SecretBatch {

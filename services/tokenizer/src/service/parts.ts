@@ -3,10 +3,13 @@ import { readFile } from "node:fs/promises";
 import { BlockList, isIP } from "node:net";
 import type { ServerOptions } from "node:https";
 import type { AccountParts } from "../accounts/index.ts";
-import type { SecretFiles } from "../core/ports.ts";
-import type { VaultOptions } from "../keys/index.ts";
+import { groupPath } from "@tokenshield/rotation";
+import type { Log, SecretFiles } from "../core/ports.ts";
+import { ReadAhead, type SecretVolume } from "../secrets/index.ts";
 import type { Settings } from "../settings/index.ts";
 import type { DatabaseCredentials, DatabaseOptions } from "../storage/index.ts";
+import type { VaultOptions, VaultSession } from "../vault/index.ts";
+import { mountedGroups } from "./secrets-in-use.ts";
 
 /** A secret without which the service must not start. Names the file, never a value. */
 export class MissingSecret extends Error {
@@ -97,9 +100,25 @@ export async function vaultOptions(settings: Settings): Promise<VaultOptions> {
     ca: settings.VAULT_CA_FILE === undefined ? undefined : await readFile(settings.VAULT_CA_FILE, "utf8"),
     namespace: settings.VAULT_NAMESPACE,
     login,
-    transitMount: settings.VAULT_TRANSIT_MOUNT,
-    transitKey: settings.VAULT_TRANSIT_KEY ?? `tokenshield-${settings.TENANT_ID}`,
   };
+}
+
+/** The way to values that the mounted files are behind of; undefined where another store than Vault delivers them. */
+export function readAheadOf(
+  settings: Settings,
+  volume: SecretVolume,
+  vault: VaultSession,
+  log: Log,
+): ReadAhead | undefined {
+  const { SECRETS_PROVIDER: provider, TENANT_ID: tenant, VAULT_KV_MOUNT: mount } = settings;
+  if (provider !== "vault" || mount === undefined) return undefined;
+  const read = async (group: string): Promise<Readonly<Record<string, unknown>> | undefined> => {
+    const { data } = (await vault.ask("a read of secrets", `${mount}/data/${groupPath(tenant, group)}`)) as {
+      data?: Readonly<Record<string, unknown>> | null;
+    };
+    return data ?? undefined;
+  };
+  return new ReadAhead({ volume, groups: mountedGroups(), read, log });
 }
 
 /** Certificate, key and authority of the listeners, as they are in their files now. */

@@ -15,6 +15,9 @@ const clientKey = (client: string): GroupFiles => ({
   fields: { API_KEY: clientKeyFile(client) },
 });
 
+/** The groups that the service mounts, those of clients that it doesn't know among them. */
+export const mountedGroups = (): readonly GroupFiles[] => [login, ...inMemory];
+
 /** Groups whose files are in force as soon as they are in memory: each check reads them anew. */
 const inMemory: readonly GroupFiles[] = [
   clientKey("dashboard"),

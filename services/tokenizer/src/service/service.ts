@@ -6,10 +6,11 @@ import { DataPlane } from "../dataplane/index.ts";
 import { httpOperations } from "../http/index.ts";
 import { icapOperations } from "../icap/index.ts";
 import { VaultTransit } from "../keys/index.ts";
-import { SecretVolume } from "../secrets/index.ts";
+import { type ReadAhead, SecretVolume } from "../secrets/index.ts";
 import type { Settings } from "../settings/index.ts";
 import { auditHead, AuditLog, migrate, migrations, MySqlDatabase } from "../storage/index.ts";
-import { currentRequest, Metrics, type OpenTelemetry, SecretMetrics } from "../telemetry/index.ts";
+import { currentRequest, errorFields, Metrics, type OpenTelemetry, SecretMetrics } from "../telemetry/index.ts";
+import { VaultSession } from "../vault/index.ts";
 import {
   accountSettings,
   type Certificates,
@@ -20,6 +21,7 @@ import {
   MissingSecret,
   planeTls,
   proxyTest,
+  readAheadOf,
   readCertificates,
   vaultOptions,
 } from "./parts.ts";
@@ -104,6 +106,10 @@ export class Service {
     );
     stack.add(() => files.stop("the service stops"));
     await files.start();
+    const vault = new VaultSession(await vaultOptions(settings));
+    stack.add(() => vault.close());
+    const ahead = readAheadOf(settings, files, vault, log);
+    await catchUp(ahead, log);
     const secrets = generationsOf(files);
     if (secrets(sessionKeyFile).length === 0) throw new MissingSecret(sessionKeyFile);
 
@@ -123,8 +129,11 @@ export class Service {
     const audit = new AuditLog(database, now, () => currentRequest()?.requestId ?? "");
     const accounts = makeAccounts({ database, audit, secrets, now, ...accountSettings(settings) });
     await accounts.users.ensureBuiltIn(files.read("admin-password"));
-    const service = new VaultTransit(await vaultOptions(settings));
-    stack.add(() => service.close());
+    const service = new VaultTransit(
+      vault,
+      settings.VAULT_TRANSIT_MOUNT,
+      settings.VAULT_TRANSIT_KEY ?? `tokenshield-${settings.TENANT_ID}`,
+    );
     const plane = new DataPlane(settings, {
       database,
       service,
@@ -150,6 +159,7 @@ export class Service {
       tracing,
       now,
       othersListening: () => plane.listening,
+      refreshSecrets: ahead === undefined ? undefined : () => ahead.refresh(),
       tls: certificates,
     });
     // All three ports say goodbye at the same time.
@@ -169,6 +179,9 @@ export class Service {
     files.onChange("database login", (batch) => login.changed(batch));
     for (const work of [
       new Periodic("database login", settings.SECRETS_WATCH_POLL_INTERVAL, log, () => login.again()),
+      new Periodic("secrets ahead of their files", settings.SECRETS_WATCH_POLL_INTERVAL, log, async () => {
+        if (ahead?.isAhead === true) await ahead.refresh();
+      }),
       new Periodic("audit anchor", settings.AUDIT_ANCHOR_INTERVAL, log, () => anchor(database, log)),
       new Periodic("housekeeping", housekeepingInterval, log, () => sweep(database, now())),
       ...(certificates === undefined
@@ -225,6 +238,15 @@ async function together(closing: readonly Promise<void>[]): Promise<void> {
   const ended = await Promise.allSettled(closing);
   const failures = ended.flatMap((end) => (end.status === "rejected" ? [end.reason as unknown] : []));
   if (failures.length > 0) throw new AggregateError(failures, "not every port could be closed");
+}
+
+/** The files of a container that was started again may be behind; without an answer of the store it starts from them. */
+async function catchUp(ahead: ReadAhead | undefined, log: Logger): Promise<void> {
+  try {
+    await ahead?.refresh();
+  } catch (error) {
+    log.warn({ err: errorFields(error) }, "the store can't be asked for newer secrets; the mounted files are used");
+  }
 }
 
 /** Traces, where the settings name a collector. */

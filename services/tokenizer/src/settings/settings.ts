@@ -68,6 +68,8 @@ const schema = z.object({
   VAULT_JWT_FILE: z.string().default("/var/run/secrets/tokens/vault"),
   /** File with a Vault token that an agent renews; takes the place of VAULT_K8S_ROLE. */
   VAULT_TOKEN_FILE: z.string().min(1).optional(),
+  /** KV mount of the values whose files are mounted: with it the service can read ahead of them; none means that it can't. */
+  VAULT_KV_MOUNT: z.string().min(1).optional(),
   VAULT_TRANSIT_MOUNT: z.string().min(1).default("transit"),
   /** Name of the tenant's key-encryption key; none means `tokenshield-<tenant>`. */
   VAULT_TRANSIT_KEY: z.string().min(1).optional(),

@@ -6,6 +6,7 @@ import { createConnection } from "mysql2/promise";
 import { CardStore, type CardStoreParts } from "../../src/cards/index.ts";
 import type { Caller } from "../../src/core/ports.ts";
 import { KeyStore, type KeyStoreParts, VaultTransit } from "../../src/keys/index.ts";
+import { VaultSession } from "../../src/vault/index.ts";
 import { type DatabaseOptions, migrate, migrations, MySqlDatabase } from "../../src/storage/index.ts";
 import { CountingMeters, Records } from "../records.ts";
 import { dump } from "./dump.ts";
@@ -115,13 +116,11 @@ export async function startPlatform(context: Mocha.Context): Promise<Platform> {
     vaultAsRoot: (method, path, body) => vaultAsRoot(vault, method, path, body),
     openDatabase: (poolSize = 5) => MySqlDatabase.open(options(poolSize), [login]),
     service: (timeout = 3000) =>
-      new VaultTransit({
-        address: vault.address,
-        login: { kind: "token-file", path: tokenFile },
-        transitMount: "transit",
+      new VaultTransit(
+        new VaultSession({ address: vault.address, login: { kind: "token-file", path: tokenFile }, timeout }),
+        "transit",
         transitKey,
-        timeout,
-      }),
+      ),
     leaks,
     watch: (place, written) => watched.set(place, written),
     stop: async () => {

@@ -4,6 +4,6 @@ export { cardOperations } from "./cards.ts";
 export { importOperations } from "./import.ts";
 export { keyOperations } from "./keys.ts";
 export { monitoringOperations } from "./monitoring.ts";
-export { secretOperations } from "./secrets.ts";
+export { type RefreshSecrets, secretOperations } from "./secrets.ts";
 export { systemOperations } from "./system.ts";
 export { tokenOperations } from "./tokens.ts";

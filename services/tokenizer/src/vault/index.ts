@@ -1,0 +1,1 @@
+export { type VaultLogin, type VaultOptions, VaultSession } from "./session.ts";
