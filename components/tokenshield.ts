@@ -330,7 +330,6 @@ export class TokenShield extends pulumi.ComponentResource {
   }
 
   private makeTokenizer(namespace: string): Tokenizer {
-    const { database } = this;
     const { settings, tenant, foundation, vaultCa } = this.args;
     const { registry, vault } = settings;
     const certificate = partOf(this.certificates, "tokenizer");
@@ -350,7 +349,7 @@ export class TokenShield extends pulumi.ComponentResource {
         // Where a tenant has no such proxy, nobody has its certificate.
         peers: { http: [serviceNames("inbound", namespace)[0]], icap: [serviceNames("outbound", namespace)[0]] },
         clients: Object.entries(platformClients).map(([client, words]) => `${client}:${words}`),
-        database,
+        database: this.database,
         clientCertificate: settings.database.kind === "group" ? "shown" : "none",
         vault: {
           address: vault.podAddress ?? vault.address,
@@ -358,6 +357,7 @@ export class TokenShield extends pulumi.ComponentResource {
           ownAuthorities: vaultCa === undefined ? "public" : "given",
           authMount: foundation.authMount,
           role: this.roleOf("tokenizer"),
+          kvMount: foundation.kv.path,
           transitMount: foundation.transit.path,
           transitKey: this.vault.key.name,
         },
@@ -373,7 +373,7 @@ export class TokenShield extends pulumi.ComponentResource {
           certificate,
           files,
           account,
-          ...(pulumi.Resource.isInstance(database) ? [database] : []),
+          ...(pulumi.Resource.isInstance(this.database) ? [this.database] : []),
         ],
       },
     );

@@ -1,4 +1,4 @@
-import { sortedJson } from "@tokenshield/rotation";
+import { keyGroups, sortedJson } from "@tokenshield/rotation";
 import { type DatabaseAddress, serviceHost } from "../database/database";
 import { memberHosts, memberName } from "../database/members";
 import { type Part, ports, tokenizerPods } from "../parts";
@@ -20,6 +20,7 @@ export type RotatorClass = ClassTimes &
   (
     | { readonly kind: "database"; readonly groups: readonly (RotatorGroup & { readonly account: DatabaseAccount })[] }
     | { readonly kind: "shared"; readonly groups: readonly RotatorGroup[] }
+    | { readonly kind: "keys"; readonly transit: TransitPlace; readonly api: string }
   );
 
 interface ClassTimes {
@@ -27,6 +28,12 @@ interface ClassTimes {
   readonly automatic: boolean;
   readonly graceSeconds: number;
   readonly begin?: RotatorBegin;
+}
+
+/** Where the tenant's key-encryption key is in Vault. */
+export interface TransitPlace {
+  readonly mount: string;
+  readonly key: string;
 }
 
 interface RotatorGroup {
@@ -48,6 +55,8 @@ export interface RotatorConsumer {
   readonly name: string;
   readonly url: string;
   readonly groups: readonly string[];
+  /** Where it is told that there is something new to read; absent where it only polls. */
+  readonly nudge?: string;
 }
 
 interface RotatorMember extends DatabaseAddress {
@@ -65,6 +74,8 @@ export interface RotatorPlanArgs {
   readonly policies: Readonly<Record<string, RotationPolicy>>;
   /** The tenant's generated groups. */
   readonly groups: readonly SecretGroup[];
+  /** The tenant's key-encryption key. */
+  readonly transit: TransitPlace;
   readonly schema: string;
   /** Members of the group in the cluster, or the address of a server elsewhere. */
   readonly database: { readonly members: number } | DatabaseAddress;
@@ -79,8 +90,12 @@ export function rotatorPlan(args: RotatorPlanArgs, begin: Readonly<Record<string
   const classes = classNames.flatMap((className): [string, RotatorClass][] => {
     const policy = policies[className];
     const own = groups.filter((group) => group.className === className);
-    if (policy === undefined || policy.held !== undefined || own.length === 0) return [];
-    return [[className, classOf(className, own, { ...timesOf(policy), ...beginOf(begin[className]) })]];
+    if (policy === undefined || policy.held !== undefined) return [];
+    const times = { ...timesOf(policy), ...beginOf(begin[className]) };
+    if (className === "encryption") {
+      return [[className, { kind: "keys", ...times, transit: args.transit, api: tokenizerApi(namespace) }]];
+    }
+    return own.length === 0 ? [] : [[className, classOf(className, own, times)]];
   });
   return {
     tenant,
@@ -125,6 +140,11 @@ function beginOf(begin: RotatorBegin | undefined): Pick<ClassTimes, "begin"> {
   return begin === undefined ? {} : { begin };
 }
 
+/** The tokenizers' management API, by a name whose every address is one of them. */
+function tokenizerApi(namespace: string): string {
+  return `https://${serviceHost(tokenizerPods, namespace)}:${ports.management}`;
+}
+
 /** The accounts that a member's agent works with itself, and tells of. */
 const ofAgents: readonly DatabaseAccount[] = ["root", "replication"];
 
@@ -140,8 +160,9 @@ function consumersOf(
   const readBy = (part: Part): string[] => groupsReadBy(part, groups).map(({ name }) => name);
   const tokenizer: RotatorConsumer = {
     name: "tokenizer",
-    url: `https://${serviceHost(tokenizerPods, namespace)}:${ports.management}/metrics`,
-    groups: readBy("tokenizer"),
+    url: `${tokenizerApi(namespace)}/metrics`,
+    groups: [...readBy("tokenizer"), ...Object.values(keyGroups)],
+    nudge: `${tokenizerApi(namespace)}/admin/secrets/refresh`,
   };
   if (!("members" in database)) return [tokenizer];
   const ofAgent = groups.filter(({ account }) => account !== undefined && ofAgents.includes(account));

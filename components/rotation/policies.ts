@@ -1,5 +1,5 @@
 import type { Settings, TenantSettings } from "../../stacks/settings";
-import { type ClassName, classNames, secretGroups } from "../secrets/catalog";
+import { type ClassName, classNames } from "../secrets/catalog";
 import type { RotationPolicy } from "../secrets/plan";
 
 /** Why accounts of a server that isn't the platform's are left alone: no member there can be asked what it has applied. */
@@ -10,18 +10,16 @@ const heldOutside =
 export type RotationPolicies = Readonly<Partial<Record<ClassName, RotationPolicy>>> &
   Readonly<Record<string, RotationPolicy>>;
 
-/** The policies of the classes that have generated values, with what the settings ask for. */
+/** The policies of the classes, with what the settings ask for. */
 export function rotationPolicies({ rotation, database }: Settings, { name: tenant }: TenantSettings): RotationPolicies {
   return Object.fromEntries(
-    classNames
-      .filter((name) => secretGroups.some(({ className }) => className === name))
-      .map((name) => [
-        name,
-        {
-          ...rotation.classes[name],
-          request: rotation.requests[`${tenant}/${name}`],
-          ...(name === "database" && database.kind !== "group" ? { held: heldOutside } : {}),
-        },
-      ]),
+    classNames.map((name) => [
+      name,
+      {
+        ...rotation.classes[name],
+        request: rotation.requests[`${tenant}/${name}`],
+        ...(name === "database" && database.kind !== "group" ? { held: heldOutside } : {}),
+      },
+    ]),
   );
 }

@@ -8,6 +8,7 @@ import type { LabelArgs } from "../parts";
 import { secretGroups } from "../secrets/catalog";
 import type { RotationPlan } from "../secrets/plan";
 import type { VaultFoundation } from "../vault/foundation";
+import { keyName, mountNames } from "../vault/names";
 import { rotationPolicies } from "./policies";
 import { Rotator } from "./rotator";
 
@@ -42,6 +43,7 @@ export function tenantRotator(name: string, args: TenantRotatorArgs, opts: pulum
       mount: foundation.kv.path,
       policies: rotationPolicies(settings, tenant),
       groups: secretGroups,
+      transit: { mount: mountNames(settings.environment).transit, key: keyName(tenant.name) },
       schema: database.schema,
       database: settings.database.kind === "group" ? { members: membersOf(settings, tenant) } : database.address,
       rotation: args.rotation,

@@ -30,6 +30,8 @@ export interface EnvironmentArgs {
   readonly peers: { readonly http: readonly string[]; readonly icap: readonly string[] };
   /** The platform's own programs, and what the key of each is for: `dashboard:read+write`. */
   readonly clients: readonly string[];
+  /** Programs that are known by their certificate, and what each may do: `tokenshield-rotator.acme.svc:keys.rotate`. */
+  readonly officers: readonly string[];
   readonly database: {
     readonly host: pulumi.Input<string>;
     readonly port: pulumi.Input<string>;
@@ -55,6 +57,8 @@ export interface VaultLogin {
   readonly authMount: pulumi.Input<string>;
   /** Role to log in with. */
   readonly role: pulumi.Input<string>;
+  /** Path of the KV mount with the values whose files are mounted. */
+  readonly kvMount: pulumi.Input<string>;
   /** Path of the Transit mount. */
   readonly transitMount: pulumi.Input<string>;
   /** Name of the tenant's key-encryption key. */
@@ -95,6 +99,7 @@ export function environmentOf(args: EnvironmentArgs): Readonly<Record<string, pu
     ICAP_PEERS: args.peers.icap.join(","),
     API_CLIENT_CERTIFICATE: "required",
     PLATFORM_CLIENTS: args.clients.join(","),
+    API_OFFICERS: args.officers.join(","),
     DB_HOST: database.host,
     DB_PORT: database.port,
     DB_NAME: database.schema,
@@ -109,6 +114,7 @@ export function environmentOf(args: EnvironmentArgs): Readonly<Record<string, pu
     VAULT_AUTH_MOUNT: vault.authMount,
     VAULT_K8S_ROLE: vault.role,
     VAULT_JWT_FILE: `${tokenPath}/${tokenFile}`,
+    VAULT_KV_MOUNT: vault.kvMount,
     VAULT_TRANSIT_MOUNT: vault.transitMount,
     VAULT_TRANSIT_KEY: vault.transitKey,
     SECRETS_MOUNT_PATH: secretsMountPath,

@@ -11,6 +11,7 @@ import { type ArgumentProblem, refuse } from "../checks";
 import type { Database } from "../database/database";
 import { accountName, type LabelArgs, labelsOf, ports, roleLabel, tokenizerPods } from "../parts";
 import type { SecretsMount } from "../secrets/secret-files";
+import { serviceNames } from "../vault/tenant";
 import { databaseAuthorities, type EnvironmentArgs, environmentOf, type VaultLogin } from "./environment";
 import { podTemplate, portsOf } from "./pod";
 
@@ -173,6 +174,8 @@ export class Tokenizer extends pulumi.ComponentResource {
       gateways: args.gateways,
       peers: args.peers,
       clients: args.clients,
+      // Who changes the keys, and says that there are new secrets to read.
+      officers: [`${serviceNames("rotator", args.namespace)[0]}:keys.rotate+secrets.refresh`],
       database: {
         host: address.host,
         port: address.port.apply(String),

@@ -18,7 +18,8 @@ const args: RotatorPlanArgs = {
   tenant: "acme",
   mount: "tokenshield-lab",
   namespace: "cards",
-  policies: { database: policy, api: policy, jwt: policy },
+  policies: { database: policy, api: policy, encryption: policy, jwt: policy },
+  transit: { mount: "tokenshield-lab-transit", key: "tokenshield-acme" },
   groups: secretGroups,
   schema: "tokenshield",
   database: { members: 3 },
@@ -38,9 +39,14 @@ function read(text: string): ReturnType<typeof readPlan> {
 describe("the plan of a tenant's rotations", () => {
   it("is taken by the rotator as it is, whatever an update begins", () => {
     const begin = { generation: 3, origin: 3, request: "first", kind: "rotate" } as const;
-    for (const begins of [{}, { database: begin }, { jwt: { ...begin, origin: 2, kind: "rollback" as const } }]) {
+    for (const begins of [
+      {},
+      { database: begin },
+      { encryption: begin },
+      { jwt: { ...begin, origin: 2, kind: "rollback" as const } },
+    ]) {
       const plan = read(planText(rotatorPlan(args, begins)));
-      assert.deepEqual(Object.keys(plan.classes).sort(), ["api", "database", "jwt"]);
+      assert.deepEqual(Object.keys(plan.classes).sort(), ["api", "database", "encryption", "jwt"]);
       for (const [name, one] of Object.entries(plan.classes))
         assert.deepEqual(one.begin, (begins as Record<string, unknown>)[name]);
     }
@@ -49,7 +55,9 @@ describe("the plan of a tenant's rotations", () => {
   it("has every generated group in its class, with the fields that are generated", () => {
     const { classes } = rotatorPlan(args);
     for (const { name, className, fields } of secretGroups) {
-      const group = classes[className]?.groups.find((one) => one.name === name);
+      const planned = classes[className];
+      assert.ok(planned !== undefined && planned.kind !== "keys");
+      const group = planned.groups.find((one) => one.name === name);
       const generated = fields.filter(({ value }) => value.kind === "generated").map(({ field }) => field);
       assert.deepEqual(group?.generated, generated, name);
     }
@@ -85,6 +93,20 @@ describe("the plan of a tenant's rotations", () => {
     assert.ok(tokenizer?.groups.includes("database_credentials") && tokenizer.groups.includes("jwt"));
   });
 
+  it("tells tokenizers that there is something to read, and asks them for keys", () => {
+    const { consumers, classes } = read(planText(rotatorPlan(args)));
+    const host = "tokenshield-tokenizer-pods.cards.svc.cluster.local:8090";
+    assert.deepEqual(
+      consumers.flatMap(({ nudge }) => nudge ?? []),
+      [`https://${host}/admin/secrets/refresh`],
+    );
+    assert.ok(consumers[0]?.groups.includes("encryption_dek"));
+    const { encryption } = classes;
+    assert.ok(encryption?.kind === "keys");
+    assert.deepEqual([encryption.api, encryption.rotates], [`https://${host}`, ["kek", "dek"]]);
+    assert.deepEqual(encryption.transit, args.transit);
+  });
+
   it("asks a tokenizer by a name that its certificate has", () => {
     const [tokenizer] = rotatorPlan(args).consumers;
     assert.ok(certificateNames("tokenizer", "cards").includes(new URL(tokenizer?.url ?? "").hostname));
@@ -93,7 +115,7 @@ describe("the plan of a tenant's rotations", () => {
   it("leaves the accounts of a database outside the cluster to who runs it", () => {
     const policies = { ...args.policies, database: { ...policy, held: "its operator's" } };
     const plan = read(planText(rotatorPlan({ ...args, policies, database: { host: "db.example.com", port: 3306 } })));
-    assert.deepEqual(Object.keys(plan.classes).sort(), ["api", "jwt"]);
+    assert.deepEqual(Object.keys(plan.classes).sort(), ["api", "encryption", "jwt"]);
     assert.deepEqual(plan.database.members, [{ name: "server", host: "db.example.com", port: 3306 }]);
     assert.deepEqual(
       plan.consumers.map(({ name }) => name),

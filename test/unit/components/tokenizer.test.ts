@@ -55,6 +55,7 @@ function argsWith(changes: Partial<TokenizerArgs>): TokenizerArgs {
       ownAuthorities: "given",
       authMount: "kubernetes",
       role: "tokenshield-lab-acme-tokenizer",
+      kvMount: "tokenshield-lab",
       transitMount: "tokenshield-lab-transit",
       transitKey: "tokenshield-acme",
     },
