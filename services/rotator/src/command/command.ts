@@ -186,7 +186,13 @@ async function oneClass(
   parts: Parts,
   { log, metrics }: Surroundings,
 ): Promise<string> {
-  if (!dryRun && (verb === "job" || verb === "sweep")) await ensureKeyLedger(parts, className, why, machineClock.now());
+  if (verb === "sweep" || verb === "job") {
+    const ledger = dryRun
+      ? await parts.ledgers.read(className)
+      : await ensureKeyLedger(parts, className, why, machineClock.now());
+    const waits = ledger === false || (ledger === undefined && classNamed(parts.plan, className).kind === "keys");
+    if (waits) return "no ledger yet; it is written once the tokenizer tells which keys it works with";
+  }
   const mandate = await mandateOf(verb, className, parts);
   if (dryRun)
     return typeof mandate === "string"

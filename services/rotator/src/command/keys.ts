@@ -1,12 +1,27 @@
 import { after, type RotationLedger } from "@tokenshield/rotation";
-import type { Begin } from "../core/index.ts";
+import { type Begin, RotatorError } from "../core/index.ts";
 import { adoptKeys } from "./adopt.ts";
 import { classNamed, keysOf, type Parts } from "./parts.ts";
 
-/** Writes the first ledger of a class of keys, whose first versions Vault and the tokenizer have made. */
-export async function ensureKeyLedger(parts: Parts, className: string, why: string, now: Date): Promise<void> {
-  if (classNamed(parts.plan, className).kind !== "keys") return;
-  if ((await parts.ledgers.read(className)) === undefined) await adoptKeys(parts, className, why, now);
+/**
+ * Writes the first ledger of a class of keys, whose first versions Vault and the tokenizer have made.
+ *
+ * @returns whether it has one now; without a word of the tokenizer it can't be written
+ */
+export async function ensureKeyLedger(parts: Parts, className: string, why: string, now: Date): Promise<boolean> {
+  if (classNamed(parts.plan, className).kind !== "keys") return true;
+  if ((await parts.ledgers.read(className)) !== undefined) return true;
+  return (await whereTold(() => adoptKeys(parts, className, why, now))) !== undefined;
+}
+
+/** Who comes by schedule comes again: a tokenizer that gives no answer now is no failure of the class. */
+async function whereTold<Told>(ask: () => Promise<Told>): Promise<Told | undefined> {
+  try {
+    return await ask();
+  } catch (error) {
+    if (error instanceof RotatorError && error.code === "KEYS") return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -17,7 +32,7 @@ export async function ensureKeyLedger(parts: Parts, className: string, why: stri
 export async function requestOf(parts: Parts, className: string, ledger: RotationLedger): Promise<Begin | undefined> {
   if (classNamed(parts.plan, className).kind !== "keys") return undefined;
   if (!["closed", "abandoned", "converged"].includes(ledger.phase)) return undefined;
-  const asked = await keysOf(parts, className).requested();
+  const asked = await whereTold(() => keysOf(parts, className).requested());
   if (asked === undefined || asked.rotation_id === ledger.request) return undefined;
   const generation = after(ledger.generation);
   return { generation, origin: generation, request: asked.rotation_id, kind: "rotate", over: "an open grace" };
@@ -28,5 +43,6 @@ export async function isWithdrawn(parts: Parts, className: string): Promise<bool
   if (classNamed(parts.plan, className).kind !== "keys") return false;
   const ledger = (await parts.ledgers.read(className))?.ledger;
   if (ledger?.phase !== "staged" || ledger.request?.startsWith("rot_") !== true) return false;
-  return (await keysOf(parts, className).requested())?.rotation_id !== ledger.request;
+  const asked = await whereTold(async () => ({ now: await keysOf(parts, className).requested() }));
+  return asked !== undefined && asked.now?.rotation_id !== ledger.request;
 }

@@ -47,6 +47,7 @@ async function classStatus(
   const planned = classNamed(plan, className);
   const { automatic, intervalDays } = planned;
   const stored = await ledgers.read(className);
+  if (stored === undefined && planned.kind === "keys") return notBegun(className);
   if (stored === undefined) {
     throw new RotatorError(
       "SETTINGS",
@@ -78,6 +79,12 @@ async function classStatus(
         })),
     ),
   };
+}
+
+/** Keys have no ledger before the first run by schedule, which writes it. */
+function notBegun(className: string): ClassStatus {
+  const none = { due: null, graceUntil: null, holder: null, last: null, uses: [] };
+  return { class: className, generation: 0, live: 0, phase: "no ledger yet", ageSeconds: 0, ...none };
 }
 
 const columns = ["CLASS", "GENERATION", "PHASE", "AGE", "NEXT DUE", "GRACE UNTIL", "USED BY"] as const;
