@@ -50,7 +50,7 @@ describe("rotation on the lab", function () {
   });
 
   it("shows each class, and that every pod and member uses its generation", async () => {
-    const { status, stdout, stderr } = await rotate("--status", "--json");
+    const { status, stdout, stderr } = await rotate("--status", "--json", ...classes);
     assert.equal(status, 0, stderr);
     const told = JSON.parse(stdout) as readonly {
       readonly class: string;
