@@ -13,12 +13,6 @@ const print = (line: string): void => {
   process.stdout.write(`${line}\n`);
 };
 
-if (process.argv.includes("--help")) {
-  print("usage: npm run soak -- mysql-external   (about 5 min; takes the lab's platform down before and after)");
-} else {
-  await campaign();
-}
-
 async function campaign(): Promise<void> {
   await lab(["up"]);
   await succeed("destroy", "--yes");
@@ -65,4 +59,10 @@ async function makeAccount(): Promise<void> {
     if (Date.now() > end) throw new Error(`Vault has no ${path} after 5 minutes`);
     await sleep(1_000);
   }
+}
+
+if (process.argv.includes("--help")) {
+  print("usage: npm run soak -- mysql-external   (about 5 min; takes the lab's platform down before and after)");
+} else {
+  await campaign();
 }
