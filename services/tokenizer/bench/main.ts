@@ -339,9 +339,11 @@ async function run(): Promise<void> {
       },
     ]);
     const more = ((read?.p95 ?? Number.NaN) / (unread?.p95 ?? Number.NaN) - 1) * 100;
-    print(
-      `  p95 ${more >= 0 ? "+" : ""}${more.toFixed(1)} % by a scrape a second, 30 times as many as Prometheus makes`,
-    );
+    if (!Number.isNaN(more)) {
+      print(
+        `  p95 ${more >= 0 ? "+" : ""}${more.toFixed(1)} % by a scrape a second, 30 times as many as Prometheus makes`,
+      );
+    }
     const untouched = post('{"order":1,"note":"nothing to hide","amount":"19.99"}');
     for (const connections of [1, 16, 128]) {
       const work = { port: ports.http, whole: wholeHttp, request: () => untouched, isRight: isOk };
