@@ -48,7 +48,7 @@ function tenantOutputsOf(
   return {
     namespace: tenant.namespace.metadata.name,
     provisioned,
-    caBundle: vault.caBundle,
+    caBundle: tenant.caBundle,
     kvPath: pulumi.interpolate`${foundation.kv.path}/${groupPath(name, "")}`.apply((path) => path.replace(/\/$/, "")),
     transitKey: pulumi.interpolate`${foundation.transit.path}/keys/${vault.key.name}`,
     issuer: vault.issuer,

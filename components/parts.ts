@@ -10,10 +10,14 @@ export const ports = {
   inbound: 8443,
   /** Inbound proxy, metrics. */
   inboundMetrics: 8404,
+  /** Inbound proxy, counts of requests between its pods. */
+  inboundPeers: 8405,
   /** Egress proxy, CONNECT. */
   outbound: 3128,
   /** Egress proxy, metrics. */
   outboundMetrics: 9301,
+  /** Egress proxy, metrics of Squid. */
+  squidMetrics: 9302,
   /** Tokenizer, traffic of the inbound proxy. */
   tokenizer: 8080,
   /** Tokenizer, ICAP over TLS. */

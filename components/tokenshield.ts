@@ -3,6 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { namespaceOf, type Settings, type TenantSettings } from "../stacks/settings";
 import type { Addons } from "./addons/addons";
 import { AgentCertificate } from "./certificates/agent-certificate";
+import type { CertificateIssuer } from "./certificates/issuer";
 import { type ArgumentProblem, refuse } from "./checks";
 import type { BackupStorage } from "./cloud/backup-storage";
 import { AuroraCluster } from "./database/aurora-cluster";
@@ -68,6 +69,8 @@ export class TokenShield extends pulumi.ComponentResource {
   readonly isolation: Isolation;
   /** The tenant's side of Vault. */
   readonly vault: TenantVault;
+  /** What the tenant's parts and clients trust, PEM. */
+  readonly caBundle: pulumi.Output<string>;
   /** What this update does with each class. */
   readonly rotation: RotationPlan;
   /** The classes of generated secrets. */
@@ -137,6 +140,9 @@ export class TokenShield extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    const { authorities } = settings.certificates;
+    this.caBundle =
+      this.issuer() === undefined || authorities === undefined ? this.vault.caBundle : pulumi.output(authorities);
     this.rotation = planRotation(args.ledgers, rotationPolicies(settings, tenant), args.now);
     // A database outside the cluster comes first, as secrets carry its address; the group needs secrets to start.
     const outside = this.outsideDatabase(guard);
@@ -169,7 +175,7 @@ export class TokenShield extends pulumi.ComponentResource {
     this.rotator = this.makeRotator(name);
     this.registerOutputs({
       namespace: this.namespace.metadata.name,
-      caBundle: this.vault.caBundle,
+      caBundle: this.caBundle,
       parts: present,
     });
   }
@@ -300,6 +306,12 @@ export class TokenShield extends pulumi.ComponentResource {
     );
   }
 
+  /** Who signs the certificates of the parts, where it isn't the tenant's authority in Vault. */
+  private issuer(): CertificateIssuer | undefined {
+    const { settings, tenant } = this.args;
+    return tenant.spec.security.tls.certManager ? settings.certificates.issuer : undefined;
+  }
+
   private makeCertificate(part: Part, namespace: string): AgentCertificate {
     const { settings, foundation, vaultCa } = this.args;
     const { registry, vault } = settings;
@@ -318,9 +330,8 @@ export class TokenShield extends pulumi.ComponentResource {
         vaultCa,
         authMount: foundation.authMount,
         role: this.roleOf(part),
-        issuer: this.vault.issuer,
-        certificateRole: part,
-        caBundle: this.vault.caBundle,
+        issuer: this.issuer() ?? { mount: this.vault.issuer, role: part },
+        caBundle: this.caBundle,
         leafMinutes: vault.pki.leafMinutes,
         ...besideCertificate(part, bumpOf(settings, this.args.tenant), this.vault),
         labels: this.labels(),
@@ -423,7 +434,7 @@ export class TokenShield extends pulumi.ComponentResource {
         size: tenant.spec.database.size,
         storageClass,
         nodes,
-        caBundle: this.vault.caBundle,
+        caBundle: this.caBundle,
         guard,
         labels: this.labels(),
       },

@@ -317,6 +317,30 @@ const tenant = z.strictObject({
   spec: tokenShieldSpec.prefault({}).describe("The TokenShield spec."),
 });
 
+const certificates = z
+  .strictObject({
+    issuer: z
+      .strictObject({
+        name: dnsName().describe("Name of the issuer."),
+        kind: z.enum(["Issuer", "ClusterIssuer"]).default("ClusterIssuer").describe("Kind of the issuer."),
+        group: dnsName().default("cert-manager.io").describe("API group of the issuer."),
+      })
+      .optional()
+      .describe("Issuer of cert-manager, which needs its CSI driver (`csi.cert-manager.io`) beside it."),
+    authorities: pemCertificates()
+      .optional()
+      .describe("Authorities that sign that issuer's certificates, PEM: what the parts trust."),
+  })
+  .superRefine(({ issuer, authorities }, context) => {
+    if (issuer !== undefined && authorities === undefined) {
+      context.addIssue({
+        code: "custom",
+        path: ["authorities"],
+        message: "certificates in PEM, as there is an issuer",
+      });
+    }
+  });
+
 const safety = z.strictObject({
   protect: z.boolean().default(true).describe("Refuses to delete what holds data until this is false."),
   dataOnDestroy: z
@@ -337,6 +361,7 @@ export const settingsShape = {
   vault: vault.describe("The Vault server."),
   registry: registry.describe("The mirror that images and charts come from."),
   addons: addons.prefault({}).describe("Cluster-wide programs that the platform builds on."),
+  certificates: certificates.prefault({}).describe("Who issues, for tenants that ask for cert-manager."),
   rotation: rotation.prefault({}).describe("When secrets change."),
   applicationSecrets: applicationSecrets.prefault({}).describe("Where the tenants' application secrets lie."),
   database: database.prefault({}).describe("What holds the cards."),

@@ -4,6 +4,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { accountFile, fileOf } from "./application-secrets";
 import { problemsOf, SettingsError, settingsPath, shown, valueAt } from "./settings-error";
 import { type Settings, settingsSchema, settingsShape, type TenantSettings } from "./settings-schema";
+import type { Autoscaling } from "./tokenshield-spec";
 
 export { SettingsError, type SettingsProblem } from "./settings-error";
 export type { AddonSettings, Settings, TenantSettings } from "./settings-schema";
@@ -121,9 +122,20 @@ const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
     }
     for (const [index, tenant] of tenants.entries()) {
       if (tenant === undefined) continue;
-      if (tenant.spec.tokenizer.autoscaling.enabled && addons.metricsServer.mode === "none") {
-        const path = ["tenants", index, "spec", "tokenizer", "autoscaling", "enabled"];
-        yield [path, "false, as addons.metricsServer.mode is none"];
+      for (const { path, autoscaling } of scaledParts(tenant)) {
+        if (!autoscaling.enabled || addons.metricsServer.mode !== "none") continue;
+        const full = ["tenants", index, "spec", ...path, "autoscaling", "enabled"];
+        yield [full, "false, as addons.metricsServer.mode is none"];
+      }
+    }
+  },
+  function* certManagerHasItsIssuer({ addons, certificates, tenants }) {
+    for (const [index, tenant] of tenants.entries()) {
+      if (tenant?.spec.security.tls.certManager !== true) continue;
+      const path = ["tenants", index, "spec", "security", "tls", "certManager"];
+      if (addons?.certManager.mode === "none") yield [path, "false, as addons.certManager.mode is none"];
+      else if (certificates !== undefined && certificates.issuer === undefined) {
+        yield [path, "false, as certificates.issuer names none"];
       }
     }
   },
@@ -131,15 +143,10 @@ const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
     if (autoscaling === undefined) return;
     for (const [index, tenant] of tenants.entries()) {
       if (tenant === undefined) continue;
-      const { tokenizer, proxies } = tenant.spec;
-      const counts = [
-        { path: ["tokenizer", "replicas"], count: tokenizer.replicas },
-        { path: ["proxies", "inbound", "replicas"], count: proxies.inbound.replicas },
-        { path: ["proxies", "outbound", "replicas"], count: proxies.outbound.replicas },
-      ];
-      if (tokenizer.autoscaling.enabled) {
-        counts.push({ path: ["tokenizer", "autoscaling", "maxReplicas"], count: tokenizer.autoscaling.maxReplicas });
-      }
+      const counts = scaledParts(tenant).flatMap(({ path, replicas, autoscaling: { enabled, maxReplicas } }) => [
+        { path: [...path, "replicas"], count: replicas },
+        ...(enabled ? [{ path: [...path, "autoscaling", "maxReplicas"], count: maxReplicas }] : []),
+      ]);
       for (const { path, count } of counts) {
         if (count > autoscaling.maxReplicas) {
           yield [["tenants", index, "spec", ...path], `at most autoscaling.maxReplicas, ${autoscaling.maxReplicas}`];
@@ -198,6 +205,19 @@ const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
     }
   },
 ];
+
+/** The parts of a tenant whose pods an autoscaler may count, with their paths in its spec. */
+function scaledParts({ spec: { tokenizer, proxies } }: TenantSettings): readonly {
+  readonly path: readonly string[];
+  readonly replicas: number;
+  readonly autoscaling: Autoscaling;
+}[] {
+  return [
+    { path: ["tokenizer"], ...tokenizer },
+    { path: ["proxies", "inbound"], ...proxies.inbound },
+    { path: ["proxies", "outbound"], ...proxies.outbound },
+  ];
+}
 
 /** The namespace of a tenant. */
 export function namespaceOf(environment: string, tenant: Pick<TenantSettings, "name" | "namespace">): string {

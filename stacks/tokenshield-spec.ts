@@ -52,17 +52,67 @@ const database = z.strictObject({
   size: quantityText().default("10Gi").describe("Volume of one database member. May only grow."),
 });
 
-const inbound = z.strictObject({
-  enabled: flag(true, "Runs the inbound proxy."),
-  type: only("haproxy", ["envoy", "nginx"], "Engine of the inbound proxy."),
-  replicas: z.int().min(1).default(2).describe("Pods of the inbound proxy."),
-});
+/** Bounds of the pods of a part. */
+const autoscaling = (
+  what: string,
+): z.ZodObject<
+  {
+    enabled: z.ZodDefault<z.ZodBoolean>;
+    minReplicas: z.ZodDefault<z.ZodInt>;
+    maxReplicas: z.ZodDefault<z.ZodInt>;
+    targetCPUUtilizationPercentage: z.ZodDefault<z.ZodInt>;
+  },
+  z.core.$strict
+> =>
+  z
+    .strictObject({
+      enabled: flag(false, `Lets a HorizontalPodAutoscaler set the number of ${what} pods.`),
+      minReplicas: z.int().min(1).default(2).describe(`Fewest ${what} pods.`),
+      maxReplicas: z.int().min(1).default(10).describe(`Most ${what} pods.`),
+      targetCPUUtilizationPercentage: z
+        .int()
+        .min(10)
+        .max(95)
+        .default(70)
+        .describe("Average CPU use to aim at, percent."),
+    })
+    .superRefine(({ minReplicas, maxReplicas }, context) => {
+      if (minReplicas > maxReplicas) {
+        context.addIssue({ code: "custom", path: ["minReplicas"], message: `at most maxReplicas, ${maxReplicas}` });
+      }
+    });
 
-const outbound = z.strictObject({
-  enabled: flag(true, "Runs the egress proxy."),
-  type: only("squid", ["envoy"], "Engine of the egress proxy."),
-  replicas: z.int().min(1).default(2).describe("Pods of the egress proxy."),
-});
+/** Bounds of the pods of a part, with all defaults filled in. */
+export type Autoscaling = z.output<ReturnType<typeof autoscaling>>;
+
+/** Refuses more pods than an autoscaler may make. */
+function replicasBelowBound(
+  { replicas, autoscaling: { enabled, maxReplicas } }: { readonly replicas: number; readonly autoscaling: Autoscaling },
+  context: z.RefinementCtx,
+): void {
+  if (enabled && replicas > maxReplicas) {
+    const message = `at most autoscaling.maxReplicas, ${maxReplicas}`;
+    context.addIssue({ code: "custom", path: ["replicas"], message });
+  }
+}
+
+const inbound = z
+  .strictObject({
+    enabled: flag(true, "Runs the inbound proxy."),
+    type: only("haproxy", ["envoy", "nginx"], "Engine of the inbound proxy."),
+    replicas: z.int().min(1).default(2).describe("Pods of the inbound proxy; the lower bound while autoscaling is on."),
+    autoscaling: autoscaling("inbound proxy").prefault({}),
+  })
+  .superRefine(replicasBelowBound);
+
+const outbound = z
+  .strictObject({
+    enabled: flag(true, "Runs the egress proxy."),
+    type: only("squid", ["envoy"], "Engine of the egress proxy."),
+    replicas: z.int().min(1).default(2).describe("Pods of the egress proxy; the lower bound while autoscaling is on."),
+    autoscaling: autoscaling("egress proxy").prefault({}),
+  })
+  .superRefine(replicasBelowBound);
 
 const amounts = (
   cpu: string,
@@ -86,31 +136,13 @@ const resources = z
     }
   });
 
-const autoscaling = z
-  .strictObject({
-    enabled: flag(false, "Lets a HorizontalPodAutoscaler set the number of tokenizer pods."),
-    minReplicas: z.int().min(1).default(2).describe("Fewest tokenizer pods."),
-    maxReplicas: z.int().min(1).default(10).describe("Most tokenizer pods."),
-    targetCPUUtilizationPercentage: z.int().min(10).max(95).default(70).describe("Average CPU use to aim at, percent."),
-  })
-  .superRefine(({ minReplicas, maxReplicas }, context) => {
-    if (minReplicas > maxReplicas) {
-      context.addIssue({ code: "custom", path: ["minReplicas"], message: `at most maxReplicas, ${maxReplicas}` });
-    }
-  });
-
 const tokenizer = z
   .strictObject({
     replicas: z.int().min(1).default(3).describe("Tokenizer pods; the lower bound while autoscaling is on."),
     resources: resources.prefault({}),
-    autoscaling: autoscaling.prefault({}),
+    autoscaling: autoscaling("tokenizer").prefault({}),
   })
-  .superRefine(({ replicas, autoscaling: { enabled, maxReplicas } }, context) => {
-    if (enabled && replicas > maxReplicas) {
-      const message = `at most autoscaling.maxReplicas, ${maxReplicas}`;
-      context.addIssue({ code: "custom", path: ["replicas"], message });
-    }
-  });
+  .superRefine(replicasBelowBound);
 
 const ingress = z
   .strictObject({
@@ -188,10 +220,10 @@ const security = z.strictObject({
   tls: z
     .strictObject({
       internal: always("every hop is TLS", "Mutual TLS between the parts."),
-      certManager: z
-        .literal(false, { error: "false (certificates come from Vault's PKI; a cert-manager issuer is not built)" })
-        .default(false)
-        .describe("Certificates from the cluster's cert-manager issuer instead of Vault's PKI."),
+      certManager: flag(
+        false,
+        "Certificates from the cluster's cert-manager instead of Vault's PKI: from the issuer that `certificates` names.",
+      ),
     })
     .prefault({}),
 });

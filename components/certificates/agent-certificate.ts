@@ -4,7 +4,7 @@ import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
 import { badName, refuse } from "../checks";
 import { type LabelArgs, labelsOf, type Part } from "../parts";
-import { restrictedContainer } from "../restricted";
+import { restrictedContainer, restrictedPod } from "../restricted";
 import { sortedJson } from "@tokenshield/rotation";
 import { vaultAudience } from "../vault/tenant";
 import {
@@ -13,11 +13,13 @@ import {
   agentPath,
   authoritiesPath,
   certificateFiles,
+  type CertificateSource,
   certificatesPath,
   type ReloadHook,
   tokenFile,
   tokenPath,
 } from "./agent-config";
+import { type CertificateIssuer, issuedFiles, issuedMount, issuedVolume } from "./issuer";
 
 /** Arguments of `AgentCertificate`. */
 export interface AgentCertificateArgs {
@@ -39,10 +41,8 @@ export interface AgentCertificateArgs {
   readonly authMount: pulumi.Input<string>;
   /** The part's Vault role. */
   readonly role: pulumi.Input<string>;
-  /** PKI mount of the tenant. */
-  readonly issuer: pulumi.Input<string>;
-  /** The part's certificate role. */
-  readonly certificateRole: pulumi.Input<string>;
+  /** Who issues: the tenant's PKI mount by the part's role, or the cluster's cert-manager. */
+  readonly issuer: { readonly mount: pulumi.Input<string>; readonly role: pulumi.Input<string> } | CertificateIssuer;
   /** What clients and servers of the tenant trust, PEM. */
   readonly caBundle: pulumi.Input<string>;
   /** Life of a certificate, in minutes, at most a day. */
@@ -96,17 +96,22 @@ export class AgentCertificate extends pulumi.ComponentResource {
         : [{ propertyPath: "reload.timeoutSeconds", reason: "expected more than 0 seconds" }]),
     ]);
     const { vaultCa } = args;
+    const source: pulumi.Input<CertificateSource> =
+      "kind" in args.issuer
+        ? issuedFiles
+        : pulumi
+            .all([args.issuer.mount, args.issuer.role])
+            .apply(([issuer, role]) => ({ kind: "vault" as const, issuer, role }));
     const text = pulumi
-      .all([args.vaultAddress, args.authMount, args.role, args.issuer, args.certificateRole, args.files ?? []])
-      .apply(([vaultAddress, authMount, role, issuer, certificateRole, files]) =>
+      .all([args.vaultAddress, args.authMount, args.role, source, args.files ?? []])
+      .apply(([vaultAddress, authMount, role, from, files]) =>
         agentConfig({
           vaultAddress,
           vaultNamespace: args.vaultNamespace,
           ownAuthorities: vaultCa === undefined ? "public" : "given",
           authMount,
           role,
-          issuer,
-          certificateRole,
+          source: from,
           names: args.names,
           leafMinutes: args.leafMinutes,
           reload: args.reload,
@@ -164,12 +169,16 @@ export class AgentCertificate extends pulumi.ComponentResource {
           folder,
           { name: settings, mountPath: agentPath, readOnly: true },
           tokenMount,
+          ...("kind" in args.issuer ? [issuedMount] : []),
           ...(args.volumeMounts ?? []),
         ],
       },
       volumes: [
         { name: certificates, emptyDir: { medium: "Memory", sizeLimit: "1Mi" } },
         { name: settings, configMap: { name: this.config.metadata.name } },
+        ...("kind" in args.issuer
+          ? [issuedVolume(args.issuer, args.names, args.leafMinutes, restrictedPod.fsGroup)]
+          : []),
         {
           name: token,
           projected: {

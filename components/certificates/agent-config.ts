@@ -30,10 +30,8 @@ export interface AgentArgs {
   readonly authMount: string;
   /** Vault role to log in with. */
   readonly role: string;
-  /** PKI mount. */
-  readonly issuer: string;
-  /** Role of that mount. */
-  readonly certificateRole: string;
+  /** Where the certificate comes from. */
+  readonly source: CertificateSource;
   /** Names in the certificate; the first is its identity. */
   readonly names: readonly [string, ...string[]];
   /** Life of the certificate, in minutes. */
@@ -43,6 +41,14 @@ export interface AgentArgs {
   /** Further files that the agent keeps. */
   readonly files?: readonly AgentFile[] | undefined;
 }
+
+/**
+ * Where a certificate comes from: a role of a PKI mount of Vault, or files that somebody else keeps current, from which
+ * the agent makes the one that programs read.
+ */
+export type CertificateSource =
+  | { readonly kind: "vault"; readonly issuer: string; readonly role: string }
+  | { readonly kind: "files"; readonly key: string; readonly certificate: string };
 
 /** A file that the agent writes from an answer of Vault, and writes anew before what is in it ends. */
 export interface AgentFile {
@@ -87,6 +93,8 @@ export function agentConfig(args: AgentArgs): string {
         destination: `${certificatesPath}/${certificateFiles.bundle}`,
         perms: "0640",
         error_on_missing_key: true,
+        // Key and certificate are looked at one by one, every two seconds: a new one waits for the other.
+        ...(args.source.kind === "files" ? { wait: { min: "5s", max: "30s" } } : {}),
         ...(reload === undefined
           ? {}
           : { exec: { command: [...reload.command], timeout: `${reload.timeoutSeconds}s` } }),
@@ -101,8 +109,14 @@ export function agentConfig(args: AgentArgs): string {
   });
 }
 
-/** `pkiCert` renews by the certificate's own dates and takes an unexpired one from the file after a restart. */
-function certificateTemplate({ issuer, certificateRole, names, leafMinutes }: AgentArgs): string {
+/**
+ * `pkiCert` renews by the certificate's own dates and takes an unexpired one from the file after a restart; `file` is
+ * read again every few seconds.
+ */
+function certificateTemplate({ source, names, leafMinutes }: AgentArgs): string {
+  if (source.kind === "files") {
+    return `{{ file ${JSON.stringify(source.key)} }}\n{{ file ${JSON.stringify(source.certificate)} }}\n`;
+  }
   const [name, ...others] = names;
   const options = [
     `common_name=${name}`,
@@ -110,6 +124,6 @@ function certificateTemplate({ issuer, certificateRole, names, leafMinutes }: Ag
     `ttl=${leafMinutes}m`,
     "remove_roots_from_chain=true",
   ];
-  const words = [`${issuer}/issue/${certificateRole}`, ...options].map((word) => JSON.stringify(word)).join(" ");
+  const words = [`${source.issuer}/issue/${source.role}`, ...options].map((word) => JSON.stringify(word)).join(" ");
   return `{{- with pkiCert ${words} -}}\n{{ .Key }}{{ .Cert }}{{ range .CAChain }}{{ . }}{{ end }}\n{{- end }}\n`;
 }

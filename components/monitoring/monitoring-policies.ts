@@ -98,7 +98,7 @@ export function monitoringPolicies(args: MonitoringFlowArgs): Readonly<Record<st
   const tenants = args.tenants.flatMap(({ namespace, jobs }) =>
     jobs.map((job) => ({
       peers: [{ ...inNamespace(namespace), podSelector: { matchLabels: { [roleLabel]: job } } }],
-      ports: [scrapedPorts[job]],
+      ports: scrapedPorts[job],
     })),
   );
   const { prometheus, alertmanager, operator } = monitoringPorts;

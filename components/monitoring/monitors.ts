@@ -10,21 +10,23 @@ export interface PodMonitorSpec {
   readonly podMetricsEndpoints: readonly object[];
 }
 
-/** Where a tenant's parts serve metrics: the name of the port, and whether by TLS. */
-const tenantPorts: Readonly<Record<TenantJob, { readonly port: string; readonly scheme: "https" | "http" }>> = {
-  tokenizer: { port: "api", scheme: "https" },
+/** Where a tenant's parts serve metrics: the names of the ports, and whether by TLS. */
+const tenantPorts: Readonly<
+  Record<TenantJob, { readonly served: readonly string[]; readonly scheme: "https" | "http" }>
+> = {
+  tokenizer: { served: ["api"], scheme: "https" },
   // The agent serves probes and metrics in clear.
-  database: { port: "metrics", scheme: "http" },
-  inbound: { port: "metrics", scheme: "https" },
-  outbound: { port: "metrics", scheme: "https" },
+  database: { served: ["metrics"], scheme: "http" },
+  inbound: { served: ["metrics"], scheme: "https" },
+  outbound: { served: ["metrics", "squid-metrics"], scheme: "https" },
 };
 
 /** The numbers of the same ports, for the network policies. */
-export const scrapedPorts: Readonly<Record<TenantJob, number>> = {
-  tokenizer: ports.management,
-  database: ports.mysqlAgent,
-  inbound: ports.inboundMetrics,
-  outbound: ports.outboundMetrics,
+export const scrapedPorts: Readonly<Record<TenantJob, readonly number[]>> = {
+  tokenizer: [ports.management],
+  database: [ports.mysqlAgent],
+  inbound: [ports.inboundMetrics],
+  outbound: [ports.outboundMetrics, ports.squidMetrics],
 };
 
 /** Sets a label of every series of a target. */
@@ -41,21 +43,19 @@ export interface TenantMonitorArgs {
 
 /** The monitor of one part of a tenant. Its series have the labels `job` and `tenant`, by which alerts find them. */
 export function tenantMonitor({ tenant, namespace, job, authorities }: TenantMonitorArgs): PodMonitorSpec {
-  const { port, scheme } = tenantPorts[job];
+  const { served, scheme } = tenantPorts[job];
   const part: Part = job;
   return {
     selector: { matchLabels: { app: "tokenshield", [roleLabel]: part } },
-    podMetricsEndpoints: [
-      {
-        port,
-        path: "/metrics",
-        scheme,
-        ...(scheme === "http"
-          ? {}
-          : { tlsConfig: { ca: { configMap: authorities }, serverName: serviceNames(part, namespace)[0] } }),
-        relabelings: [label("job", job), label("tenant", tenant)],
-      },
-    ],
+    podMetricsEndpoints: served.map((port) => ({
+      port,
+      path: "/metrics",
+      scheme,
+      ...(scheme === "http"
+        ? {}
+        : { tlsConfig: { ca: { configMap: authorities }, serverName: serviceNames(part, namespace)[0] } }),
+      relabelings: [label("job", job), label("tenant", tenant)],
+    })),
     ...{ sampleLimit },
   };
 }

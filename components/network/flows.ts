@@ -74,6 +74,7 @@ export function flowsOf(args: FlowArgs): Flow[] {
 /** Between the parts of the tenant. */
 function* inside({ database }: FlowArgs): Generator<Flow> {
   yield { from: part("inbound"), to: part("tokenizer"), ports: tcp(ports.tokenizer), why: "card numbers in" };
+  yield { from: part("inbound"), to: part("inbound"), ports: tcp(ports.inboundPeers), why: "counts of requests" };
   yield { from: part("outbound"), to: part("tokenizer"), ports: tcp(ports.icap), why: "tokens out, by ICAP" };
   yield { from: part("dashboard"), to: part("tokenizer"), ports: tcp(ports.management), why: "management" };
   yield { from: part("rotator"), to: part("tokenizer"), ports: tcp(ports.management), why: "convergence of rotations" };
@@ -141,13 +142,13 @@ function* served({ ingressNamespaces, application, gateways, prometheus }: FlowA
   }
   const scraper: Endpoint = { kind: "pods", name: "prometheus", ...prometheus };
   const scraped = [
-    ["tokenizer", ports.management],
-    ["database", ports.mysqlAgent],
-    ["inbound", ports.inboundMetrics],
-    ["outbound", ports.outboundMetrics],
+    ["tokenizer", [ports.management]],
+    ["database", [ports.mysqlAgent]],
+    ["inbound", [ports.inboundMetrics]],
+    ["outbound", [ports.outboundMetrics, ports.squidMetrics]],
   ] as const;
-  for (const [name, port] of scraped) {
-    yield { from: scraper, to: part(name), ports: tcp(port), why: "metrics" };
+  for (const [name, numbers] of scraped) {
+    yield { from: scraper, to: part(name), ports: tcp(...numbers), why: "metrics" };
   }
 }
 

@@ -24,7 +24,8 @@ export interface DoorArgs {
 /**
  * The configuration of the HAProxy in front of Squid, in the same pod. Where Squid may open TLS it answers a CONNECT that
  * it refuses with 200, and with 403 only inside of TLS; and while it reads a renewed certificate nobody can connect to
- * it. So this door refuses with 403 what isn't on the list, and lets the rest wait for that moment.
+ * it. So this door refuses with 403 what isn't on the list, and lets the rest wait for that moment: Squid's `serve` has it
+ * take nobody in meanwhile, by its runtime API.
  */
 export function doorConfig({ ports, gateways, maxConnections, stopSeconds }: DoorArgs): string {
   const listed = gateways.map(({ host, port }) => `${host}:${port}`);

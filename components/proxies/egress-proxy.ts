@@ -1,14 +1,15 @@
 import * as pulumi from "@pulumi/pulumi";
-import { bumpPath } from "../certificates/bump";
+import { bumpFiles, bumpPath } from "../certificates/bump";
 import { type ArgumentProblem, refuse } from "../checks";
 import { ports } from "../parts";
 import { restrictedContainer } from "../restricted";
 import { doorConfig, doorFile } from "./door-config";
-import { runtimePort } from "./haproxy-config";
+import { bundle, runtimePort } from "./haproxy-config";
 import { maxBodyBytes, settingsPath, stopSeconds } from "./settings";
 import {
   gatewayAuthoritiesFile,
   squidConfig,
+  squidFiguresPort,
   squidFile,
   type SquidGateway,
   squidPort,
@@ -38,6 +39,13 @@ export interface EgressProxyArgs extends ProxyArgs {
   readonly authority: pulumi.Input<string>;
 }
 
+/** The exporter of Squid's figures, in Squid's image. */
+const exporterCommand = [
+  ...["node", "--max-old-space-size=32", "/exporter/main.mjs"],
+  ...["--listen", `${ports.squidMetrics}`, "--squid", `${squidFiguresPort}`],
+  ...["--certificate", bundle, "--authority", `${bumpPath}/${bumpFiles.bundle}`],
+] as const;
+
 /** The volume in which a pod's own authority lies. */
 export const bumpMount = { name: "bump", mountPath: bumpPath } as const;
 
@@ -61,6 +69,7 @@ export class EgressProxy extends pulumi.ComponentResource {
     const given = gateways.flatMap(({ authorities }) => (authorities === undefined ? [] : [authorities.trim()]));
     const config = squidConfig({
       port: squidPort,
+      figuresPort: squidFiguresPort,
       gateways,
       icap: { host: tokenizer.at(-1) ?? tokenizer[0], port: ports.icap, name: tokenizer[0] },
       gatewayAuthorities: given.length === 0 ? "public" : given.length === gateways.length ? "given" : "both",
@@ -97,12 +106,24 @@ export class EgressProxy extends pulumi.ComponentResource {
           periodSeconds: 5,
           timeoutSeconds: 2,
         },
-        // The image's own command names the settings of the other proxy.
-        beside: {
-          name: "door",
-          image: args.doorImage,
-          command: ["/haproxy", "-db", "-f", `${settingsPath}/${doorFile}`],
-        },
+        beside: [
+          {
+            name: "door",
+            image: args.doorImage,
+            // The image's own command names the settings of the other proxy.
+            command: ["/haproxy", "-db", "-f", `${settingsPath}/${doorFile}`],
+            resources: { requests: { cpu: "20m", memory: "64Mi" }, limits: { cpu: "200m", memory: "192Mi" } },
+            ports: "served",
+          },
+          {
+            name: "exporter",
+            image: args.image,
+            command: exporterCommand,
+            resources: { requests: { cpu: "5m", memory: "48Mi" }, limits: { cpu: "100m", memory: "96Mi" } },
+            ports: [{ name: "squid-metrics", container: ports.squidMetrics }],
+            volumeMounts: [{ ...bumpMount, readOnly: true }],
+          },
+        ],
         folders: [
           { name: bumpMount.name, path: bumpMount.mountPath, limit: "1Mi" },
           { name: "squid", path: squidRunPath, limit: "32Mi" },

@@ -28,12 +28,27 @@ export function haproxyReload(port: number): ReloadHook {
   return { command: ["sh", "-c", script.join("\n")], timeoutSeconds: 10 };
 }
 
+/** The pods of one HAProxy. */
+export interface HaproxyPeers {
+  readonly port: number;
+  readonly name: string;
+  /** Name of the pod's host, and the address that leads to it, which has to resolve before the pod is there. */
+  readonly pods: readonly { readonly host: string; readonly address: string }[];
+  /** The name of this pod's host. Default: as the system says. */
+  readonly self?: string | undefined;
+}
+
 /** What the configuration of HAProxy depends on. */
 export interface HaproxyArgs {
   /** Ports that it listens on: traffic of clients, metrics with health, and, on loopback, the runtime API. */
   readonly ports: { readonly traffic: number; readonly metrics: number; readonly runtime: number };
   /** The tokenizer: where it is, and the name that its certificate must have. */
   readonly tokenizer: { readonly host: string; readonly port: number; readonly name: string };
+  /**
+   * The pods among which clients' requests are counted, by the names of their hosts, where there are several: the address
+   * of each, the port, and the name that their certificates must have.
+   */
+  readonly peers?: HaproxyPeers | undefined;
   /** Largest body that a client may announce, in bytes. */
   readonly maxBodyBytes: number;
   /** Connections of clients at the same time. */
@@ -53,7 +68,16 @@ export interface HaproxyArgs {
  * a path only with its long runs of digits masked.
  */
 export function haproxyConfig(args: HaproxyArgs): string {
-  return [globals(args), defaults(args), clients(args), operators(args), rates, tokenizer(args)].join("\n\n") + "\n";
+  const sections = [
+    globals(args),
+    defaults(args),
+    ...(args.peers === undefined ? [] : [peers(args.peers)]),
+    clients(args),
+    operators(args),
+    rates(args),
+    tokenizer(args),
+  ];
+  return sections.join("\n\n") + "\n";
 }
 
 /** A section of HAProxy's configuration. */
@@ -69,8 +93,9 @@ export const tlsGlobals: readonly string[] = [
   `ssl-default-bind-ciphers ${ciphers}`,
 ];
 
-function globals({ ports, maxConnections, stopSeconds }: HaproxyArgs): string {
+function globals({ ports, peers: among, maxConnections, stopSeconds }: HaproxyArgs): string {
   return section("global", [
+    ...(among?.self === undefined ? [] : [`localpeer ${among.self}`]),
     "log stdout format raw daemon info",
     `maxconn ${maxConnections}`,
     `hard-stop-after ${stopSeconds}s`,
@@ -99,6 +124,9 @@ function defaults({ answerSeconds }: HaproxyArgs): string {
     "mode http",
     "log global",
     "option dontlognull",
+    // A proxy that ends closes a kept connection with the answer to its next request: a client that is about to send one
+    // doesn't lose it.
+    "option idle-close-on-response",
     "timeout connect 2s",
     "timeout client 60s",
     "timeout client-fin 10s",
@@ -181,7 +209,27 @@ function operators({ ports }: HaproxyArgs): string {
   ]);
 }
 
-const rates = section("backend rates", ["stick-table type ipv6 size 100k expire 60s store http_req_rate(10s)"]);
+/** Requests by address of the client. Each pod counts on from what it heard last of the others. */
+function rates({ peers: among }: HaproxyArgs): string {
+  const shared = among === undefined ? "" : " peers replicas";
+  return section("backend rates", [`stick-table type ipv6 size 100k expire 60s store http_req_rate(10s)${shared}`]);
+}
+
+/** Every pod reads the same list, in which the one of its own name has no address: that one listens at the port. */
+function peers({ port, name, pods, self = "$HOSTNAME" }: HaproxyPeers): string {
+  const mutual = `ssl crt ${bundle} ca-file ${authorities} verify required`;
+  return section("peers replicas", [
+    `bind :${port} ${mutual} ssl-min-ver TLSv1.3`,
+    `default-server ${mutual} verifyhost ${name}`,
+    ...pods.flatMap(({ host, address }) => [
+      `.if streq("${self}",${host})`,
+      `server ${host}`,
+      ".else",
+      `server ${host} ${address}:${port} ssl`,
+      ".endif",
+    ]),
+  ]);
+}
 
 function tokenizer({ tokenizer: { host, port, name } }: HaproxyArgs): string {
   return [

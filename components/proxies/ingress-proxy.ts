@@ -3,7 +3,7 @@ import { type ArgumentProblem, refuse } from "../checks";
 import { ports } from "../parts";
 import { haproxyConfig, haproxyFile, runtimePort } from "./haproxy-config";
 import { maxBodyBytes, stopSeconds } from "./settings";
-import { makeWorkload, type ProxyArgs, proxyProblems, type Workload } from "./workload";
+import { makeWorkload, mostPods, podName, type ProxyArgs, proxyProblems, type Workload } from "./workload";
 
 /** Arguments of `IngressProxy`. */
 export interface IngressProxyArgs extends ProxyArgs {
@@ -13,7 +13,7 @@ export interface IngressProxyArgs extends ProxyArgs {
   readonly tokenizer: readonly [string, ...string[]];
   /** Connections of clients at the same time, in one pod. Default: 4000. */
   readonly maxConnections?: number | undefined;
-  /** Requests a second that one client address may send to one pod, averaged over ten seconds. Default: 200. */
+  /** Requests a second that one client address may send, averaged over ten seconds, as far as pods hear of each other. Default: 200. */
   readonly requestsPerSecond?: number | undefined;
 }
 
@@ -31,9 +31,23 @@ export class IngressProxy extends pulumi.ComponentResource {
     super("tokenshield:proxies:IngressProxy", name, {}, opts);
     refuse(`IngressProxy ${name}`, [...proxyProblems(args), ...problems(args)]);
     const { tokenizer, maxConnections = 4000, requestsPerSecond = 200 } = args;
+    const [identity, address = identity] = args.names;
+    const most = mostPods(args);
+    const domain = address.slice(address.indexOf("."));
+    const pods = Array.from({ length: most }, (_, ordinal) => podName("inbound", ordinal));
     const config = haproxyConfig({
       ports: { traffic: ports.inbound, metrics: ports.inboundMetrics, runtime: runtimePort },
       tokenizer: { host: tokenizer.at(-1) ?? tokenizer[0], port: ports.tokenizer, name: tokenizer[0] },
+      // One pod has nobody to tell what it counts.
+      ...(most < 2
+        ? {}
+        : {
+            peers: {
+              port: ports.inboundPeers,
+              name: identity,
+              pods: pods.map((host) => ({ host, address: `${host}${domain}` })),
+            },
+          }),
       maxBodyBytes,
       maxConnections,
       requestsPerTenSeconds: requestsPerSecond * 10,
@@ -57,10 +71,10 @@ export class IngressProxy extends pulumi.ComponentResource {
           timeoutSeconds: 2,
         },
         folders: [],
+        ...(most < 2 ? {} : { peersPort: ports.inboundPeers }),
       },
       { parent: this },
     );
-    const address = args.names.at(-1) ?? args.names[0];
     this.url = this.workload.service.id.apply(() => `https://${address}`);
     this.registerOutputs({ url: this.url });
   }

@@ -10,6 +10,9 @@ export const squidRunPath = "/run/squid";
 /** Port of the pod's own loopback that it listens on. */
 export const squidPort = 3129;
 
+/** Port of the same loopback on which it tells its figures, to the exporter beside it. */
+export const squidFiguresPort = 3130;
+
 /** A payment gateway as Squid is told of it. */
 export interface SquidGateway {
   /** Its exact name, lower case. */
@@ -21,6 +24,8 @@ export interface SquidGateway {
 export interface SquidArgs {
   /** Port of the pod's own loopback that it listens on, for CONNECT from the door. */
   readonly port: number;
+  /** Port of the same loopback on which it tells its figures. */
+  readonly figuresPort: number;
   /** The only places that anything is sent to. None: everything is refused. */
   readonly gateways: readonly SquidGateway[];
   /** The tokenizer's ICAP service: where it is, and the name that its certificate must have. */
@@ -63,11 +68,12 @@ export function squidConfig(args: SquidArgs): string {
   ].join("\n");
 }
 
-function listening({ port }: SquidArgs): string[] {
+function listening({ port, figuresPort }: SquidArgs): string[] {
   const bundle = `${bumpPath}/${bumpFiles.bundle}`;
   return [
     `http_port 127.0.0.1:${port} require-proxy-header ssl-bump generate-host-certificates=on ` +
       `dynamic_cert_mem_cache_size=4MB tls-cert=${bundle} tls-min-version=1.2 options=NO_SSLv3 cipher=${ciphers}`,
+    `http_port 127.0.0.1:${figuresPort} name=figures`,
     "acl door src 127.0.0.1",
     "proxy_protocol_access allow door",
     "proxy_protocol_access deny all",
@@ -87,6 +93,11 @@ function allowed({ gateways }: SquidArgs): string[] {
   const rules = gateways.map(({ host, port }, index) => ({ acls: [`host${index}`, `port${index}`], host, port }));
   return [
     "acl opened connections_encrypted",
+    // Of its cache manager two pages of figures, to the pod itself.
+    "acl exporter myportname figures",
+    "acl pages urlpath_regex ^/squid-internal-mgr/(counters|info)$",
+    "http_access allow exporter pages",
+    "http_access deny exporter",
     ...rules.flatMap(({ acls: [name, at], host, port }) => [
       `acl ${name} dstdomain -n ${host}`,
       `acl ${at} port ${port}`,
@@ -145,6 +156,8 @@ function adaptation({ icap: { host, port, name } }: SquidArgs): string[] {
     service("answers", "respmod_precache", "respmod"),
     // A CONNECT has nothing but the gateway's name.
     "adaptation_access requests deny CONNECT",
+    "adaptation_access requests deny exporter",
+    "adaptation_access answers deny exporter",
     "adaptation_access requests allow all",
     "adaptation_access answers allow all",
     "adaptation_send_client_ip on",
@@ -184,7 +197,7 @@ const logging = [
   'logformat flow {"time":"%{%Y-%m-%dT%H:%M:%SZ}tg","client":"%>a","method":"%rm","host":"%>rd","port":"%>rP",' +
     '"status":%>Hs,"result":"%Ss","bytes_in":%>st,"bytes_out":%<st,"ms":%tr,"opened":"%ssl::bump_mode",' +
     '"icap":"%icap::tt","error":"%err_code"}',
-  "access_log stdio:/dev/stdout logformat=flow",
+  "access_log stdio:/dev/stdout logformat=flow !exporter",
   "cache_log /dev/stderr",
   "logfile_rotate 0",
   "debug_options rotate=0 ALL,1",

@@ -1,9 +1,12 @@
 import { createHash } from "node:crypto";
-import { Deployment } from "@pulumi/kubernetes/apps/v1";
+import { Deployment, StatefulSet } from "@pulumi/kubernetes/apps/v1";
 import { ConfigMap, Service } from "@pulumi/kubernetes/core/v1";
+import type { HorizontalPodAutoscaler } from "@pulumi/kubernetes/autoscaling/v2";
 import { PodDisruptionBudget } from "@pulumi/kubernetes/policy/v1";
 import type { types } from "@pulumi/kubernetes";
 import * as pulumi from "@pulumi/pulumi";
+import type { Autoscaling } from "../../stacks/tokenshield-spec";
+import { autoscaler } from "../autoscaler";
 import type { CertificatePod } from "../certificates/agent-certificate";
 import type { ArgumentProblem } from "../checks";
 import { accountName, type LabelArgs, labelsOf, roleLabel } from "../parts";
@@ -23,8 +26,10 @@ export interface ProxyArgs {
   readonly namespace: pulumi.Input<string>;
   /** The proxy's image. */
   readonly image: pulumi.Input<string>;
-  /** Pods. */
+  /** Pods; the lower bound where an autoscaler sets their number. */
   readonly replicas: number;
+  /** Bounds of the autoscaler. Default: none. */
+  readonly autoscaling?: Autoscaling | undefined;
   /** CPU and memory of one pod. Default: 100m and 128Mi, at most 500m and 512Mi. */
   readonly resources?: ProxyResources | undefined;
   /** The certificate that the proxy shows and calls by. */
@@ -45,20 +50,38 @@ export interface WorkloadArgs extends ProxyArgs {
   readonly folders: readonly { readonly name: string; readonly path: string; readonly limit: string }[];
   /** What runs before the certificate agent. */
   readonly before?: readonly types.input.core.v1.Container[];
-  /** A second proxy in the pod, which sees settings and certificate as well. */
-  readonly beside?: {
-    readonly name: string;
-    readonly image: pulumi.Input<string>;
-    readonly command: readonly string[];
-  };
+  /** Further containers. */
+  readonly beside?: readonly Beside[];
+  /** A port by which the pods speak to each other, each by a name and an address of its own. Default: they don't. */
+  readonly peersPort?: number | undefined;
+}
+
+/** The most pods that a proxy may have. */
+export const mostPods = ({ replicas, autoscaling }: Pick<ProxyArgs, "replicas" | "autoscaling">): number =>
+  autoscaling?.enabled === true ? Math.max(replicas, autoscaling.maxReplicas) : replicas;
+
+/** The host name of a pod that has a name of its own, and the name of the Service that leads to it alone. */
+export const podName = (part: "inbound" | "outbound", ordinal: number): string => `${accountName(part)}-${ordinal}`;
+
+/** A container beside the proxy, which sees settings and certificate as well. */
+export interface Beside {
+  readonly name: string;
+  readonly image: pulumi.Input<string>;
+  readonly command: readonly string[];
+  readonly resources: ProxyResources;
+  /** Ports of its own, which no Service leads to; `served`: those of the pod, whose readiness is its own. */
+  readonly ports: "served" | readonly { readonly name: string; readonly container: number }[];
+  readonly volumeMounts?: readonly types.input.core.v1.VolumeMount[];
 }
 
 /** The objects of a proxy. */
 export interface Workload {
   readonly config: ConfigMap;
-  readonly deployment: Deployment;
+  readonly workload: Deployment | StatefulSet;
   readonly service: Service;
   readonly budget: PodDisruptionBudget | undefined;
+  /** Sets the number of pods, where the settings ask for it. */
+  readonly autoscaler: HorizontalPodAutoscaler | undefined;
 }
 
 const defaultResources: ProxyResources = {
@@ -80,22 +103,25 @@ export function makeWorkload(name: string, args: WorkloadArgs, opts: pulumi.Cust
   const metadata = { namespace, labels };
   const selector = { [roleLabel]: part };
   const config = new ConfigMap(name, { metadata, data: args.files }, opts);
-  const deployment = new Deployment(
-    name,
-    {
-      metadata,
-      spec: {
-        replicas: args.replicas,
-        selector: { matchLabels: selector },
-        strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } },
-        template: {
-          metadata: { labels, annotations: { ...args.certificate.annotations, ...settingsMark(args.files) } },
-          spec: podSpec(args, config),
-        },
-      },
+  const spec = {
+    ...(args.autoscaling?.enabled === true ? {} : { replicas: args.replicas }),
+    selector: { matchLabels: selector },
+    template: {
+      metadata: { labels, annotations: { ...args.certificate.annotations, ...settingsMark(args.files) } },
+      spec: podSpec(args, config),
     },
-    opts,
-  );
+  };
+  const workload =
+    args.peersPort === undefined
+      ? new Deployment(
+          name,
+          {
+            metadata,
+            spec: { ...spec, strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } } },
+          },
+          opts,
+        )
+      : named(name, args, args.peersPort, spec, opts);
   const service = new Service(
     name,
     {
@@ -110,15 +136,75 @@ export function makeWorkload(name: string, args: WorkloadArgs, opts: pulumi.Cust
     { ...opts, deleteBeforeReplace: true },
   );
   const budget =
-    args.replicas < 2
+    fewestPods(args) < 2
       ? undefined
       : new PodDisruptionBudget(
           name,
           { metadata, spec: { minAvailable: 1, selector: { matchLabels: selector } } },
           opts,
         );
-  return { config, deployment, service, budget };
+  const { replicas, autoscaling: bounds } = args;
+  const scaler =
+    bounds?.enabled === true
+      ? autoscaler(name, { metadata, workload, container: "proxy", replicas, bounds }, opts)
+      : undefined;
+  return { config, workload, service, budget, autoscaler: scaler };
 }
+
+/**
+ * Pods with names of their own, and for each a Service that leads to it alone: its address is there before the pod is and
+ * outlives it, as HAProxy resolves the names of its peers once, when it starts.
+ */
+function named(
+  name: string,
+  args: WorkloadArgs,
+  port: number,
+  spec: Pick<types.input.apps.v1.StatefulSetSpec, "replicas" | "selector" | "template">,
+  opts: pulumi.CustomResourceOptions,
+): StatefulSet {
+  const { part, namespace } = args;
+  const labels = labelsOf({ ...args.labels, part });
+  const ports = [{ name: "peers", port, targetPort: port }];
+  const services = Array.from({ length: mostPods(args) }, (_, ordinal) => podName(part, ordinal)).map(
+    (pod, ordinal) =>
+      new Service(
+        `${name}-${ordinal}`,
+        {
+          metadata: { namespace, labels, name: pod },
+          spec: {
+            type: "ClusterIP",
+            selector: { [roleLabel]: part, "statefulset.kubernetes.io/pod-name": pod },
+            // What a pod that isn't ready yet hears of the others it begins with.
+            publishNotReadyAddresses: true,
+            ports,
+          },
+        },
+        { ...opts, deleteBeforeReplace: true },
+      ),
+  );
+  return new StatefulSet(
+    name,
+    {
+      // Pods are named by it, and the Services know them by these names.
+      metadata: { namespace, labels, name: accountName(part) },
+      spec: {
+        ...spec,
+        serviceName: accountName(part),
+        podManagementPolicy: "Parallel",
+        updateStrategy: { type: "RollingUpdate" },
+      },
+    },
+    { ...opts, deleteBeforeReplace: true, dependsOn: [...dependenciesOf(opts), ...services] },
+  );
+}
+
+function dependenciesOf({ dependsOn }: pulumi.CustomResourceOptions): pulumi.Input<pulumi.Resource>[] {
+  if (dependsOn === undefined) return [];
+  return Array.isArray(dependsOn) ? dependsOn : [dependsOn as pulumi.Input<pulumi.Resource>];
+}
+
+const fewestPods = ({ replicas, autoscaling }: Pick<ProxyArgs, "replicas" | "autoscaling">): number =>
+  autoscaling?.enabled === true ? Math.max(replicas, autoscaling.minReplicas) : replicas;
 
 function settingsMark(files: WorkloadArgs["files"]): Record<string, pulumi.Output<string>> {
   const digest = pulumi
@@ -128,11 +214,11 @@ function settingsMark(files: WorkloadArgs["files"]): Record<string, pulumi.Outpu
 }
 
 function podSpec(args: WorkloadArgs, config: ConfigMap): types.input.core.v1.PodSpec {
-  const { part, certificate, folders, beside } = args;
+  const { part, certificate, folders, beside = [] } = args;
   const { requests, limits } = args.resources ?? defaultResources;
   const shared = [{ name: "settings", mountPath: settingsPath, readOnly: true }, ...certificate.volumeMounts];
   const serving = {
-    ports: args.ports.map((port) => ({ name: port.name, containerPort: port.container })),
+    ports: containerPorts(args.ports),
     readinessProbe: args.readiness,
   };
   const common = {
@@ -160,23 +246,19 @@ function podSpec(args: WorkloadArgs, config: ConfigMap): types.input.core.v1.Pod
         ...common,
         name: "proxy",
         image: args.image,
-        ...(beside === undefined ? serving : {}),
+        ...(beside.some(({ ports }) => ports === "served") ? {} : serving),
         resources: { requests: { ...requests }, limits: { ...limits } },
         volumeMounts: [...shared, ...folders.map(({ name, path }) => ({ name, mountPath: path }))],
       },
-      ...(beside === undefined
-        ? []
-        : [
-            {
-              ...common,
-              name: beside.name,
-              image: beside.image,
-              command: [...beside.command],
-              ...serving,
-              resources: { requests: { cpu: "20m", memory: "64Mi" }, limits: { cpu: "200m", memory: "192Mi" } },
-              volumeMounts: shared,
-            },
-          ]),
+      ...beside.map(({ name, image, command, ports, resources, volumeMounts = [] }) => ({
+        ...common,
+        name,
+        image,
+        command: [...command],
+        ...(ports === "served" ? serving : { ports: containerPorts(ports) }),
+        resources: { requests: { ...resources.requests }, limits: { ...resources.limits } },
+        volumeMounts: [...shared, ...volumeMounts],
+      })),
     ],
     volumes: [
       { name: "settings", configMap: { name: config.metadata.name } },
@@ -185,3 +267,7 @@ function podSpec(args: WorkloadArgs, config: ConfigMap): types.input.core.v1.Pod
     ],
   };
 }
+
+const containerPorts = (
+  ports: readonly { readonly name: string; readonly container: number }[],
+): types.input.core.v1.ContainerPort[] => ports.map(({ name, container }) => ({ name, containerPort: container }));

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
 import { Deployment } from "@pulumi/kubernetes/apps/v1";
-import { HorizontalPodAutoscaler } from "@pulumi/kubernetes/autoscaling/v2";
+import type { HorizontalPodAutoscaler } from "@pulumi/kubernetes/autoscaling/v2";
 import { ConfigMap, Service } from "@pulumi/kubernetes/core/v1";
 import { PodDisruptionBudget } from "@pulumi/kubernetes/policy/v1";
 import * as pulumi from "@pulumi/pulumi";
 import { quantity } from "../../stacks/formats";
 import type { TokenShieldSpec } from "../../stacks/tokenshield-spec";
+import { autoscaler } from "../autoscaler";
 import type { CertificatePod } from "../certificates/agent-certificate";
 import { type ArgumentProblem, refuse } from "../checks";
 import type { Database } from "../database/database";
@@ -149,7 +150,9 @@ export class Tokenizer extends pulumi.ComponentResource {
       },
       fixed,
     );
-    this.autoscaler = args.spec.autoscaling.enabled ? this.scale(name, metadata) : undefined;
+    const { replicas, autoscaling: bounds } = args.spec;
+    const scaled = { metadata, workload: this.deployment, container: "tokenizer", replicas, bounds };
+    this.autoscaler = bounds.enabled ? autoscaler(name, scaled, { parent: this }) : undefined;
 
     const host = `${metadata.name}.${namespace}.svc.cluster.local`;
     const served = (address: string): pulumi.Output<string> => this.service.metadata.name.apply(() => address);
@@ -186,38 +189,6 @@ export class Tokenizer extends pulumi.ComponentResource {
       mostPods: (autoscaling.enabled ? autoscaling.maxReplicas : replicas) + surge,
       memory: quantity(resources.limits.memory) ?? 0,
     });
-  }
-
-  private scale(
-    name: string,
-    metadata: { readonly name: string; readonly namespace: string; readonly labels: Record<string, string> },
-  ): HorizontalPodAutoscaler {
-    const { replicas, autoscaling } = this.args.spec;
-    return new HorizontalPodAutoscaler(
-      name,
-      {
-        metadata,
-        spec: {
-          scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: this.deployment.metadata.name },
-          // The spec's `replicas` is the lower bound while this sets the number.
-          minReplicas: Math.max(replicas, autoscaling.minReplicas),
-          maxReplicas: autoscaling.maxReplicas,
-          metrics: [
-            {
-              // Without the agent beside it, which hardly works.
-              type: "ContainerResource",
-              containerResource: {
-                name: "cpu",
-                container: "tokenizer",
-                target: { type: "Utilization", averageUtilization: autoscaling.targetCPUUtilizationPercentage },
-              },
-            },
-          ],
-          behavior: { scaleDown: { stabilizationWindowSeconds: 300 } },
-        },
-      },
-      { parent: this, deleteBeforeReplace: true },
-    );
   }
 }
 

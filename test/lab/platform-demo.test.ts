@@ -51,6 +51,7 @@ describe("the demo on the lab", function () {
     assert.equal(status, 0, again);
     assert.match(again, hops);
     assert.doesNotMatch(printed + again, /4111111111111111/);
+    assert.doesNotMatch(printed + again, /refused before/);
   });
 
   it("gives the merchant a token and the gateway the number", async () => {

@@ -5,57 +5,13 @@ import { connect, type TLSSocket } from "node:tls";
 import { Agent, request } from "undici";
 import { Client, reqmod } from "../../services/tokenizer/test/icap-client.ts";
 import { namespace, usePlatform } from "./support/deploy.ts";
-import { apply, attemptLab, eventually, image, kubectl, useLab, vault } from "./support/lab.ts";
+import { startEcho, stopEcho } from "./support/echo-merchant.ts";
+import { type Identity, identityOf } from "./support/identities.ts";
+import { eventually, kubectl, useLab, vault } from "./support/lab.ts";
 
 const service = "tokenshield-tokenizer";
 const pan = "4111111111111111";
 const gateway = "https://gateway.payments.svc.cluster.local/pay";
-
-/** A merchant's application that answers with what it was sent, so that a test sees what reached it. */
-const merchant = {
-  apiVersion: "v1",
-  kind: "Pod",
-  metadata: { name: "echo", namespace: "merchant", labels: { app: "merchant" } },
-  spec: {
-    terminationGracePeriodSeconds: 0,
-    securityContext: { runAsNonRoot: true, runAsUser: 65532, seccompProfile: { type: "RuntimeDefault" } },
-    containers: [
-      {
-        name: "main",
-        image: "",
-        command: [
-          "/bin/node",
-          "-e",
-          "require('node:http').createServer((asked, answer) => asked.pipe(answer)).listen(8000)",
-        ],
-        ports: [{ containerPort: 8000 }],
-        readinessProbe: { tcpSocket: { port: 8000 }, periodSeconds: 1 },
-        resources: { requests: { cpu: "10m", memory: "64Mi" }, limits: { cpu: "500m", memory: "128Mi" } },
-        securityContext: {
-          allowPrivilegeEscalation: false,
-          readOnlyRootFilesystem: true,
-          capabilities: { drop: ["ALL"] },
-        },
-      },
-    ],
-  },
-};
-
-/** A certificate of the tenant's authority, as the agent beside a part gets it. */
-interface Identity {
-  readonly cert: string;
-  readonly key: string;
-  readonly ca: string;
-}
-
-async function identityOf(part: string): Promise<Identity> {
-  const name = `common_name=tokenshield-${part}.${namespace}.svc`;
-  const { data } = JSON.parse(
-    await vault("write", "-format=json", `tokenshield-lab-pki-acme/issue/${part}`, name, "ttl=10m"),
-  ) as { data: { certificate: string; private_key: string; ca_chain: readonly string[] } };
-  const chain = data.ca_chain.join("\n");
-  return { cert: `${data.certificate}\n${chain}`, key: data.private_key, ca: chain };
-}
 
 /** The platform stays up for the suite that follows, which takes it down. */
 describe("the tokenizer on the lab", function () {
@@ -95,22 +51,11 @@ describe("the tokenizer on the lab", function () {
   before(async function () {
     this.timeout(1_800_000);
     await usePlatform();
-    // The demo's merchant makes room for this one behind their common Service.
-    await kubectl("scale", "deployment/merchant", "-n", "merchant", "--replicas=0");
-    const gone = ["get", "pods", "-n", "merchant", "-l", "app=merchant", "-o", "name"];
-    assert.equal(
-      await eventually(
-        () => kubectl(...gone),
-        (names) => names === "",
-      ),
-      "",
-    );
-    const [main] = merchant.spec.containers;
-    if (main !== undefined) main.image = image("tokenizer");
-    await apply(merchant);
-    await kubectl("wait", "pod/echo", "-n", "merchant", "--for=condition=Ready", "--timeout=60s");
+    await startEcho();
     address = await kubectl("get", "service", service, "-n", namespace, "-o", "jsonpath={.spec.clusterIP}");
-    const [inbound, outbound, dashboard] = await Promise.all(["inbound", "outbound", "dashboard"].map(identityOf));
+    const [inbound, outbound, dashboard] = await Promise.all(
+      ["inbound", "outbound", "dashboard"].map((part) => identityOf(part)),
+    );
     assert.ok(inbound !== undefined && outbound !== undefined && dashboard !== undefined);
     identities = { inbound, outbound, dashboard };
   });
@@ -118,8 +63,7 @@ describe("the tokenizer on the lab", function () {
   after(async function () {
     this.timeout(300_000);
     for (const agent of agents) await agent.destroy();
-    await attemptLab(["kubectl", "delete", "pod/echo", "-n", "merchant", "--ignore-not-found"]);
-    await attemptLab(["kubectl", "scale", "deployment/merchant", "-n", "merchant", "--replicas=1"]);
+    await stopEcho();
   });
 
   it("puts a token in the place of a card number, and the number back on its way to the gateway", async () => {

@@ -19,8 +19,9 @@ import {
 } from "./support/connect-client.ts";
 import { certifyPod, egressMount, makeEgressAuthority } from "./support/egress-authority.ts";
 import { startEgressPod } from "./support/egress-pod.ts";
+import { readFigures } from "../../services/squid-exporter/src/manager.ts";
 import { eventually } from "./support/lab.ts";
-import { newToken } from "./support/new-token.ts";
+import { newTokens } from "./support/new-token.ts";
 import { PodFolder, type TestServer, testServer } from "./support/proxy-processes.ts";
 
 const card = "4111111111111111";
@@ -38,8 +39,10 @@ describe("Squid on the way to the gateways", function () {
   let door: ChrootProcess;
   let port: number;
   let metrics: number;
+  let figures: number;
   let trusted: string;
   let token: string;
+  let unseen: string;
   let signing: BumpArgs;
   /** What was started, to be ended in turn. */
   const ends: (() => unknown)[] = [];
@@ -106,12 +109,13 @@ describe("Squid on the way to the gateways", function () {
     });
     ends.push(() => tokenizer.remove());
     assert.equal(await tokenizer.start(), "ready");
-    token = await newToken(tokenizer, card);
+    [token = "", unseen = ""] = await newTokens(tokenizer, [card, "5555555555554444"]);
     port = await freePort();
     metrics = await freePort();
+    figures = await freePort();
     pod.certify(issue(authority, "outbound.test"), authority.certificate);
     ({ squid, door } = await startEgressPod(pod, {
-      ports: { connect: port, metrics },
+      ports: { connect: port, metrics, figures },
       gateways: listed.map(([host, { port: at }]) => ({ host, port: at })),
       hosts: [...gateways.keys()],
       gatewayAuthority: gatewayAuthority.certificate,
@@ -264,12 +268,20 @@ describe("Squid on the way to the gateways", function () {
     });
   }
 
-  it("carries bodies of several megabytes, whole and in chunks, and many requests on a connection", async () => {
+  it("carries bodies of 10 MiB, whole and in chunks, and many requests on a connection", async () => {
     const { port: at } = gateway("good.test");
-    const filler = "x".repeat(5_000_000);
-    const large = await pay("good.test", JSON.stringify({ filler, card_number: token }));
-    assert.equal(large.status, 200, large.body);
-    assert.equal(gateway("good.test").got.at(-1)?.body, JSON.stringify({ filler, card_number: card }));
+    const rest = JSON.stringify({ filler: "", card_number: token });
+    const filler = "x".repeat(10 * 2 ** 20 - rest.length);
+    const body = JSON.stringify({ filler, card_number: token });
+    const seen = gateway("good.test").got.length;
+    for (const headers of [{}, { "transfer-encoding": "chunked" }]) {
+      const large = await ask({ host: "good.test", port: at, headers, body });
+      assert.equal(large.status, 200, large.body);
+      assert.equal(gateway("good.test").got.at(-1)?.body, JSON.stringify({ filler, card_number: card }));
+    }
+    const larger = await ask({ host: "good.test", port: at, body: `${body} ` }).then(({ status }) => status, String);
+    assert.notEqual(larger, 200, "a byte more is too much");
+    assert.equal(gateway("good.test").got.length, seen + 2);
     const chunked = await ask({
       host: "good.test",
       port: at,
@@ -288,8 +300,12 @@ describe("Squid on the way to the gateways", function () {
     socket.destroy();
   });
 
-  it("serves fifty tunnels at the same time", async () => {
-    const answers = await Promise.all(Array.from({ length: 50 }, () => pay()));
+  it("serves 200 tunnels at the same time", async () => {
+    const where = { host: "good.test", port: gateway("good.test").port };
+    const open = await Promise.all(Array.from({ length: 200 }, () => secure(where)));
+    const body = JSON.stringify({ card_number: token });
+    const answers = await Promise.all(open.map((socket) => send(over(socket), { ...where, body })));
+    for (const socket of open) socket.destroy();
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [200]);
   });
 
@@ -385,6 +401,22 @@ describe("Squid on the way to the gateways", function () {
     assert.equal((await read("/health")).status, 200);
   });
 
+  it("tells its figures on loopback alone, to the exporter, and no other page of its cache manager", async () => {
+    const { counters, openFiles, mostFiles } = await readFigures(figures);
+    assert.ok((counters.get("client_http.requests") ?? 0) > 0);
+    assert.ok((counters.get("server.all.requests") ?? 0) > 0);
+    assert.ok(openFiles > 0 && mostFiles === 8192, `${openFiles} of ${mostFiles}`);
+    for (const page of ["config", "menu", "objects", "shutdown"]) {
+      const answer = await fetch(`http://127.0.0.1:${figures}/squid-internal-mgr/${page}`);
+      assert.equal(answer.status, 403, page);
+    }
+    const inside = { host: "good.test", port: gateway("good.test").port, path: "/squid-internal-mgr/counters" };
+    const { body } = await ask(inside);
+    assert.doesNotMatch(body, /client_http/, "an application gets the gateway's answer to the same path");
+    const proxied = await fetch(`http://127.0.0.1:${figures}/`);
+    assert.equal(proxied.status, 403);
+  });
+
   it("forwards nothing while the tokenizer is down, and recovers by itself", async function () {
     this.timeout(120_000);
     await tokenizer.end("SIGKILL");
@@ -404,6 +436,26 @@ describe("Squid on the way to the gateways", function () {
       60_000,
     );
     assert.equal(up?.status, 200);
+  });
+
+  it("forwards nothing while the database is down, and recovers by itself within a minute", async function () {
+    this.timeout(180_000);
+    await platform.mysql.crash();
+    const before = gateway("good.test").got.length;
+    // A token that no pod has seen lately, so that it has to be looked up.
+    const result = await pay("good.test", JSON.stringify({ card_number: unseen })).then(
+      ({ status }) => status,
+      () => "no connection",
+    );
+    assert.ok(result === 500 || result === 503 || result === "no connection", `${result}`);
+    assert.equal(gateway("good.test").got.length, before);
+    await platform.mysql.restart();
+    const again = await eventually(
+      () => pay("good.test", JSON.stringify({ card_number: unseen })).catch(() => undefined),
+      (answer) => answer?.status === 200,
+      60_000,
+    );
+    assert.equal(again?.status, 200);
   });
 
   it("writes a line a request, with no path, token or card number in it", async () => {

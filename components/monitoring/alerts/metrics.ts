@@ -3,6 +3,7 @@ export type Exporter =
   | "tokenizer"
   | "mysql-agent"
   | "haproxy"
+  | "squid-exporter"
   | "vault"
   | "csi-driver"
   | "apiserver"

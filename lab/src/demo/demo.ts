@@ -9,7 +9,7 @@ import { addresses } from "../network.ts";
 import { labProgram } from "../programs.ts";
 import type { Progress } from "../progress.ts";
 import { waitUntil } from "../wait.ts";
-import { type Journey, sendCard } from "./journey.ts";
+import { type Journey, sendCard, untilServed } from "./journey.ts";
 import { demoNamespaces, demoObjects, gateway, merchant, tenant } from "./objects.ts";
 
 /** What the demo reads of the stack's outputs. */
@@ -59,6 +59,7 @@ export async function demo(at: Layout, outputs: TenantOutputs, progress: Progres
       run([...command, "rollout", "status", `deployment/${name}`, "-n", namespace, "--timeout=120s"]),
     );
     await Promise.all(rolled);
+    await untilServed(pem("payments-ca.crt"));
   });
   const { ingressUrl, caBundle } = outputs;
   return progress.step("a test card through the platform", () =>
@@ -97,10 +98,14 @@ async function untilNotEnding(at: Layout, namespace: string): Promise<void> {
 }
 
 /** The journey as people read it. */
-export function journeyText({ order, client, merchant: token, gateway: charged }: Journey, url: string): string {
+export function journeyText(
+  { order, client, merchant: token, gateway: charged, refusals }: Journey,
+  url: string,
+): string {
   return [
     "",
     `A test card went through the platform, order ${order}:`,
+    ...(refusals.length === 0 ? [] : [`  client     was refused before: ${refusals.join(", ")}`]),
     `  client     sent ${client} to ${url}`,
     `  merchant   saw ${token}, and keeps that`,
     `  gateway    charged ${charged}`,

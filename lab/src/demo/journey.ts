@@ -20,6 +20,8 @@ export interface Journey {
   readonly merchant: string;
   /** What the gateway charged, as it shows it. */
   readonly gateway: string;
+  /** What the client was answered before its order was taken: statuses, or that there was no answer. */
+  readonly refusals: readonly string[];
 }
 
 interface Kept {
@@ -56,7 +58,12 @@ export async function sendCard(
   number: string = testCard,
 ): Promise<Journey> {
   const card = { number, expires: "12/30" };
-  const order = await place(`${ingressUrl}/orders`, caBundle, { item: "tea", amount: 1250, currency: "EUR", card });
+  const { order, refusals } = await place(`${ingressUrl}/orders`, caBundle, {
+    item: "tea",
+    amount: 1250,
+    currency: "EUR",
+    card,
+  });
   const kept = await shown<Kept>("the merchant", `${merchant.url}/orders/${order.id}`);
   const charge = await shown<{ readonly card: string }>(
     "the gateway",
@@ -65,7 +72,7 @@ export async function sendCard(
   );
   if (!token.test(kept.card.number)) throw failed(`the merchant keeps what is no token: ${masked(kept.card.number)}`);
   if (charge.card !== masked(number)) throw failed(`the gateway charged another card: ${charge.card}`);
-  return { order: order.id, client: masked(number), merchant: kept.card.number, gateway: charge.card };
+  return { order: order.id, client: masked(number), merchant: kept.card.number, gateway: charge.card, refusals };
 }
 
 const failed = (why: string): LabError =>
@@ -75,20 +82,48 @@ const failed = (why: string): LabError =>
 const patience = 30_000;
 
 /** A client's retry: only what says by 502 or 503 that nothing was done, or can't be reached, is asked again. */
-async function place(url: string, ca: string, body: object): Promise<Kept> {
+async function place(
+  url: string,
+  ca: string,
+  body: object,
+): Promise<{ readonly order: Kept; readonly refusals: readonly string[] }> {
   const answers: (Answer | Error)[] = [];
   await waitUntil(
     async () => {
-      answers[0] = await call(url, ca, body).catch((error: unknown) => error as Error);
-      return !(answers[0] instanceof Error) && ![502, 503].includes(answers[0].status);
+      const answer = await call(url, ca, body).catch((error: unknown) => error as Error);
+      answers.push(answer);
+      return !(answer instanceof Error) && ![502, 503].includes(answer.status);
     },
     patience,
     500,
   );
-  const [answer] = answers;
+  const answer = answers.pop();
   if (answer === undefined || answer instanceof Error) throw failed(`${url}: ${answer?.message ?? "no answer"}`);
   if (answer.status !== 201) throw failed(`${url} answers ${answer.status}: ${answer.body.slice(0, 200).trim()}`);
-  return JSON.parse(answer.body) as Kept;
+  const refusals = answers.map((one) => (one instanceof Error ? one.message : String(one.status)));
+  return { order: JSON.parse(answer.body) as Kept, refusals };
+}
+
+/**
+ * Waits until the Services of merchant and gateway lead to their pods. A rollout is over before kube-proxy has heard of
+ * it, and until then a Service without pods refuses every connection.
+ *
+ * @param gatewayCa what clients of the gateway trust, PEM
+ * @throws LabError DEMO_FAILED if one doesn't within half a minute
+ */
+export async function untilServed(gatewayCa: string): Promise<void> {
+  const healths = [
+    { url: `${merchant.url}/health`, ca: undefined },
+    { url: `https://${gateway.host}/health`, ca: gatewayCa },
+  ];
+  for (const { url, ca } of healths) {
+    const answers = (): Promise<boolean> =>
+      call(url, ca).then(
+        ({ status }) => status === 200,
+        () => false,
+      );
+    if (!(await waitUntil(answers, patience, 100))) throw failed(`${url} has not answered in half a minute`);
+  }
 }
 
 async function shown<Body>(who: string, url: string, ca?: string): Promise<Body> {

@@ -6,8 +6,8 @@ import { imageRoot, type PodFolder, startHaproxy, startSquid } from "./proxy-pro
 
 /** What a pod of the egress proxy is told. */
 export interface EgressPodArgs {
-  /** Ports of the door: CONNECT, and metrics. */
-  readonly ports: { readonly connect: number; readonly metrics: number };
+  /** Ports of the door: CONNECT, and metrics; and that on which Squid tells its figures. */
+  readonly ports: { readonly connect: number; readonly metrics: number; readonly figures: number };
   /** Gateways on the list, and names of this machine that Squid can resolve. */
   readonly gateways: readonly { readonly host: string; readonly port: number }[];
   readonly hosts: readonly string[];
@@ -27,6 +27,7 @@ export async function startEgressPod(
   pod.write(".", "hosts", `127.0.0.1 localhost ${hosts.join(" ")}\n`);
   const squidText = squidConfig({
     port: inner,
+    figuresPort: ports.figures,
     gateways,
     icap: { host: "127.0.0.1", port: icap, name: "localhost" },
     gatewayAuthorities: "given",
@@ -34,9 +35,10 @@ export async function startEgressPod(
     stopSeconds: 3,
   });
   pod.write("settings", "squid.conf", squidText);
-  const doorPorts = { ...ports, runtime: await freePort(), squid: inner };
+  const { connect, metrics } = ports;
+  const doorPorts = { connect, metrics, runtime: await freePort(), squid: inner };
   pod.write("settings", "door.cfg", doorConfig({ ports: doorPorts, gateways, maxConnections: 500, stopSeconds: 3 }));
-  const squid = await startSquid(await imageRoot("egress-proxy"), pod, inner);
+  const squid = await startSquid(await imageRoot("egress-proxy"), pod, inner, doorPorts.runtime);
   try {
     return { squid, door: await startHaproxy(await imageRoot("ingress-proxy"), pod, ports.connect, "door.cfg") };
   } catch (error) {

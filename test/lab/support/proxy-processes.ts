@@ -92,8 +92,11 @@ export async function startHaproxy(
   return haproxy;
 }
 
-/** Starts Squid as the image does, with the configuration in the pod's folder. */
-export async function startSquid(root: string, pod: PodFolder, port: number): Promise<ChrootProcess> {
+/**
+ * Starts Squid as the image does, with the configuration in the pod's folder.
+ * @param door port of the runtime API of the door before it
+ */
+export async function startSquid(root: string, pod: PodFolder, port: number, door: number): Promise<ChrootProcess> {
   const hosts = join(pod.path, "hosts");
   const mounts = {
     ...pod.mounts("bump", "run/squid"),
@@ -103,7 +106,7 @@ export async function startSquid(root: string, pod: PodFolder, port: number): Pr
     "/dev/shm": pod.volume("shm"),
     "/proc": "/proc",
   };
-  const squid = new ChrootProcess({ root, mounts, command: ["/usr/local/bin/serve"], log: join(pod.path, "log") });
+  const squid = new ChrootProcess({ root, mounts, command: ["/usr/local/bin/serve", `${door}`, `${port}`], log: join(pod.path, "log") });
   await squid.listens(port);
   return squid;
 }

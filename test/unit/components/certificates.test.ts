@@ -8,8 +8,7 @@ const agent: AgentArgs = {
   ownAuthorities: "given",
   authMount: "kubernetes-lab",
   role: "tokenshield-lab-acme-inbound",
-  issuer: "tokenshield-lab-pki-acme",
-  certificateRole: "inbound",
+  source: { kind: "vault", issuer: "tokenshield-lab-pki-acme", role: "inbound" },
   names: ["tokenshield-inbound.acme.svc", "tokenshield-inbound.acme.svc.cluster.local"],
   leafMinutes: 10,
 };
@@ -23,8 +22,7 @@ const args: AgentCertificateArgs = {
   vaultCa: "CA",
   authMount: agent.authMount,
   role: agent.role,
-  issuer: agent.issuer,
-  certificateRole: agent.certificateRole,
+  issuer: { mount: "tokenshield-lab-pki-acme", role: "inbound" },
   caBundle: "BUNDLE",
   leafMinutes: 10,
   labels: { environment: "lab", tenant: "acme", tags: {} },
@@ -54,6 +52,16 @@ describe("the settings of the certificate agent", () => {
     assert.deepEqual(config.template[0]?.exec, { command: ["kill", "-HUP", "1"], timeout: "5s" });
   });
 
+  it("make the programs' file of what another keeps current, and hand it over by the same hook", () => {
+    const source = { kind: "files", key: "/issued/tls.key", certificate: "/issued/tls.crt" } as const;
+    const reload = { command: ["reload"], timeoutSeconds: 5 } as const;
+    const [template] = (JSON.parse(agentConfig({ ...agent, source, reload })) as Config).template;
+    assert.equal(template?.destination, "/certificates/tls.pem");
+    assert.equal(template.contents, '{{ file "/issued/tls.key" }}\n{{ file "/issued/tls.crt" }}\n');
+    assert.deepEqual(template.exec, { command: ["reload"], timeout: "5s" });
+    assert.deepEqual(template.wait, { min: "5s", max: "30s" }, "a new key waits for its certificate");
+  });
+
   it("trust public authorities where none are given", () => {
     const config = JSON.parse(agentConfig({ ...agent, ownAuthorities: "public" })) as Config;
     assert.equal(config.vault.ca_cert, undefined);
@@ -64,7 +72,7 @@ interface Config {
   readonly auto_auth: { readonly method: readonly { readonly config: object }[] };
   readonly vault: { readonly ca_cert?: string };
   readonly template_config: { readonly lease_renewal_threshold: number };
-  readonly template: readonly { readonly contents: string; readonly destination: string; readonly exec?: object }[];
+  readonly template: readonly { readonly contents: string; readonly destination: string; readonly exec?: object; readonly wait?: object }[];
 }
 
 describe("AgentCertificate", () => {
@@ -112,6 +120,42 @@ describe("AgentCertificate", () => {
     ];
     assert.equal(one, same);
     assert.equal(new Set([one, bundle, life]).size, 3);
+  });
+
+  it("has cert-manager's driver make key and certificate in a volume of the pod, where an issuer of it is given", async () => {
+    const issuer = { name: "internal", kind: "ClusterIssuer", group: "cert-manager.io" } as const;
+    const { value, graph } = await run(() => new AgentCertificate("acme-inbound-certificate", { ...args, issuer }));
+    const { initContainer, volumes, volumeMounts } = value.pod;
+    const volume = volumes.find(({ name }) => name === "issued");
+    assert.deepEqual(volume?.csi, {
+      driver: "csi.cert-manager.io",
+      readOnly: true,
+      volumeAttributes: {
+        "csi.cert-manager.io/issuer-name": "internal",
+        "csi.cert-manager.io/issuer-kind": "ClusterIssuer",
+        "csi.cert-manager.io/issuer-group": "cert-manager.io",
+        "csi.cert-manager.io/common-name": "tokenshield-inbound.acme.svc",
+        "csi.cert-manager.io/dns-names": agent.names.join(","),
+        "csi.cert-manager.io/duration": "10m",
+        "csi.cert-manager.io/renew-before": "3m",
+        "csi.cert-manager.io/key-usages": "digital signature,server auth,client auth",
+        "csi.cert-manager.io/certificate-file": "tls.crt",
+        "csi.cert-manager.io/privatekey-file": "tls.key",
+        "csi.cert-manager.io/fs-group": "1000",
+      },
+    });
+    assert.ok((initContainer.volumeMounts as { name: string }[]).some(({ name }) => name === "issued"));
+    assert.ok(
+      (volumeMounts as { name: string }[]).every(({ name }) => name !== "issued"),
+      "the agent's alone",
+    );
+    assert.ok(
+      graph.every(({ type }) => !type.endsWith(":Secret")),
+      "no key in the cluster's store",
+    );
+    const config = graph.find(({ type }) => type.endsWith(":ConfigMap"))?.inputs["data"] as Record<string, string>;
+    assert.match(config["agent.json"] ?? "", /file \\"\/issued\/tls\.key\\"/);
+    assert.doesNotMatch(config["agent.json"] ?? "", /pkiCert/);
   });
 
   it("refuses a certificate that lives longer than a day", async () => {

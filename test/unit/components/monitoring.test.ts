@@ -32,10 +32,10 @@ describe("monitoring", () => {
         : [],
     );
     assert.deepEqual(Object.fromEntries(opened), {
-      tokenizer: [scrapedPorts.tokenizer],
-      database: [scrapedPorts.database],
-      inbound: [scrapedPorts.inbound],
-      outbound: [scrapedPorts.outbound],
+      tokenizer: scrapedPorts.tokenizer,
+      database: scrapedPorts.database,
+      inbound: scrapedPorts.inbound,
+      outbound: scrapedPorts.outbound,
     });
   });
 

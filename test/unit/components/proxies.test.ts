@@ -23,6 +23,7 @@ const haproxy: HaproxyArgs = {
 
 const squid: SquidArgs = {
   port: 3129,
+  figuresPort: 3130,
   gateways: [
     { host: "api.example.com", port: 443 },
     { host: "pay.example.net", port: 8443 },
@@ -106,6 +107,8 @@ describe("Squid's configuration", () => {
     assert.deepEqual(
       lines.filter((line) => line.startsWith("http_access")),
       [
+        "http_access allow exporter pages",
+        "http_access deny exporter",
         "http_access allow CONNECT host0 port0",
         "http_access allow opened !CONNECT host0 port0",
         "http_access allow CONNECT host1 port1",
@@ -157,8 +160,14 @@ describe("Squid's configuration", () => {
     const none = linesOf(squidConfig({ ...squid, gateways: [] }));
     assert.deepEqual(
       none.filter((line) => line.startsWith("http_access")),
-      ["http_access deny all"],
+      ["http_access allow exporter pages", "http_access deny exporter", "http_access deny all"],
     );
+  });
+
+  it("tells two pages of figures, on loopback alone", () => {
+    assert.ok(lines.includes("http_port 127.0.0.1:3130 name=figures"));
+    assert.ok(lines.includes("acl exporter myportname figures"));
+    assert.ok(lines.includes("acl pages urlpath_regex ^/squid-internal-mgr/(counters|info)$"));
   });
 });
 
@@ -231,8 +240,10 @@ interface Container {
 }
 
 function podOf(graph: readonly RegisteredResource[], name: string): Pod {
-  const deployment = graph.find((one) => one.type === "kubernetes:apps/v1:Deployment" && one.name === name);
-  return (deployment?.inputs["spec"] as { template: { spec: Pod } }).template.spec;
+  const workload = graph.find(
+    (one) => /^kubernetes:apps\/v1:(Deployment|StatefulSet)$/.test(one.type) && one.name === name,
+  );
+  return (workload?.inputs["spec"] as { template: { spec: Pod } }).template.spec;
 }
 
 describe("the proxies", () => {
@@ -261,6 +272,46 @@ describe("the proxies", () => {
       return graph.filter(({ type }) => type.endsWith(":PodDisruptionBudget")).length;
     };
     assert.deepEqual([await budgets(1), await budgets(2)], [0, 1]);
+  });
+
+  it("leave the number of pods to an autoscaler where the settings say so", async () => {
+    const made = async (autoscaling?: IngressProxyArgs["autoscaling"]): Promise<readonly RegisteredResource[]> =>
+      (await run(() => new IngressProxy("in", { ...ingress, replicas: 1, autoscaling }))).graph;
+    const of = (graph: readonly RegisteredResource[], kind: string): Record<string, unknown> | undefined =>
+      graph.find(({ type }) => type.endsWith(`:${kind}`))?.inputs["spec"] as Record<string, unknown> | undefined;
+    const fixed = await made();
+    assert.equal(of(fixed, "Deployment")?.["replicas"], 1);
+    assert.equal(of(fixed, "HorizontalPodAutoscaler"), undefined);
+    const bounds = { enabled: true, minReplicas: 2, maxReplicas: 5, targetCPUUtilizationPercentage: 60 };
+    const scaled = await made(bounds);
+    assert.ok(of(scaled, "StatefulSet"));
+    assert.equal("replicas" in (of(scaled, "StatefulSet") ?? {}), false);
+    const { minReplicas, maxReplicas, metrics } = of(scaled, "HorizontalPodAutoscaler") ?? {};
+    assert.deepEqual([minReplicas, maxReplicas], [2, 5]);
+    assert.match(JSON.stringify(metrics), /"container":"proxy".*"averageUtilization":60/);
+    assert.ok(of(scaled, "PodDisruptionBudget"), "two pods have a budget");
+  });
+
+  it("count a client's requests together where there are several, each by a Service that outlives it", async () => {
+    const { graph } = await run(() => new IngressProxy("in", { ...ingress, names: ["tokenshield-inbound.acme.svc"] }));
+    const services = graph.filter(({ type }) => type === "kubernetes:core/v1:Service");
+    const specs = services.map(({ inputs }) => inputs as { metadata: { name: string }; spec: { selector: object } });
+    const own = specs.filter(({ metadata }) => /-\d$/.test(metadata.name));
+    assert.deepEqual(
+      own.map(({ metadata, spec }) => [metadata.name, spec.selector]),
+      ["tokenshield-inbound-0", "tokenshield-inbound-1"].map((pod) => [
+        pod,
+        { "tokenization.io/role": "inbound", "statefulset.kubernetes.io/pod-name": pod },
+      ]),
+    );
+    const config = graph.find(({ type }) => type.endsWith(":ConfigMap"))?.inputs["data"] as Record<string, string>;
+    const lines = linesOf(config["haproxy.cfg"] ?? "");
+    assert.ok(lines.includes("server tokenshield-inbound-1 tokenshield-inbound-1.acme.svc:8405 ssl"));
+    assert.ok(lines.includes('.if streq("$HOSTNAME",tokenshield-inbound-1)'));
+    assert.match(lines.find((line) => line.startsWith("bind :8405")) ?? "", / ca-file \S+ verify required /);
+    assert.match(lines.find((line) => line.startsWith("default-server")) ?? "", / verifyhost tokenshield-inbound\.acme\.svc$/);
+    const alone = await run(() => new IngressProxy("in", { ...ingress, replicas: 1 }));
+    assert.ok(alone.graph.every(({ type }) => !type.endsWith(":StatefulSet")), "one has nobody to tell");
   });
 
   it("run restricted, as their own account, and write to memory alone", async () => {

@@ -66,9 +66,10 @@ describe("the demo's merchant and gateway", () => {
     assert.equal(demoTenant({}), undefined);
   });
 
-  it("show a card by its first six and last four digits", () => {
+  it("show a card by its first six and last four digits, and how often it was refused before", () => {
     assert.equal(masked(testCard), "411111******1111");
-    const journey = { order: "1", client: masked(testCard), merchant: "tok_x", gateway: masked(testCard) };
-    assert.doesNotMatch(journeyText(journey, "https://in"), new RegExp(testCard));
+    const seen = { order: "1", client: masked(testCard), merchant: "tok_x", gateway: masked(testCard) };
+    assert.doesNotMatch(journeyText({ ...seen, refusals: [] }, "https://in"), new RegExp(`${testCard}|refused`));
+    assert.match(journeyText({ ...seen, refusals: ["502"] }, "https://in"), /was refused before: 502/);
   });
 });

@@ -353,7 +353,7 @@ const cases: readonly BadSettings[] = [
     at: [...spec, "security"],
     value: { tls: { certManager: true } },
     path: "tenants[0].spec.security.tls.certManager",
-    expected: /not built/,
+    expected: /addons\.certManager\.mode is none|certificates\.issuer names none/,
   },
   {
     title: "an application without labels",

@@ -38,8 +38,10 @@ describe("settings", () => {
     assert.equal(spec.tokenization.encryption.kekDek, true);
     assert.equal(spec.tokenization.encryption.keyRotation.schedule, "0 0 * * 0");
     assert.equal(spec.database.size, "10Gi");
-    assert.deepEqual(spec.proxies.inbound, { enabled: true, type: "haproxy", replicas: 2 });
-    assert.deepEqual(spec.proxies.outbound, { enabled: true, type: "squid", replicas: 2 });
+    const { inbound, outbound } = spec.proxies;
+    assert.deepEqual([inbound.enabled, inbound.type, inbound.replicas], [true, "haproxy", 2]);
+    assert.deepEqual([outbound.enabled, outbound.type, outbound.replicas], [true, "squid", 2]);
+    assert.deepEqual([inbound.autoscaling.enabled, outbound.autoscaling.enabled], [false, false]);
     assert.equal(spec.tokenizer.replicas, 3);
     assert.deepEqual(spec.tokenizer.resources.limits, { cpu: "1000m", memory: "1Gi" });
     assert.equal(spec.highAvailability.enabled, false);

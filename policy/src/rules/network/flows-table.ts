@@ -29,6 +29,7 @@ const everyPart = ["tokenizer", "database", "inbound", "outbound", "dashboard", 
  */
 export const flowsTable: readonly FlowRow[] = [
   { from: "inbound", to: "tokenizer", ports: tcp(8080) },
+  { from: "inbound", to: "inbound", ports: tcp(8405) },
   { from: "outbound", to: "tokenizer", ports: tcp(1344) },
   { from: "dashboard", to: "tokenizer", ports: tcp(8090) },
   { from: "rotator", to: "tokenizer", ports: tcp(8090) },
@@ -53,5 +54,5 @@ export const flowsTable: readonly FlowRow[] = [
   { from: "prometheus", to: "tokenizer", ports: tcp(8090) },
   { from: "prometheus", to: "database", ports: tcp(9104) },
   { from: "prometheus", to: "inbound", ports: tcp(8404) },
-  { from: "prometheus", to: "outbound", ports: tcp(9301) },
+  { from: "prometheus", to: "outbound", ports: tcp(9301, 9302) },
 ];

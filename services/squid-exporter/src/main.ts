@@ -1,0 +1,35 @@
+import { parseArgs } from "node:util";
+import { readFigures } from "./manager.ts";
+import { ExporterServer } from "./server.ts";
+
+/** `main.mjs --listen 9302 --squid 3130 --certificate FILE --authority FILE`: the exporter beside a Squid. */
+const { values } = parseArgs({
+  options: {
+    listen: { type: "string" },
+    squid: { type: "string" },
+    certificate: { type: "string" },
+    authority: { type: "string" },
+  },
+});
+
+/** @throws Error that names the option */
+function given(name: keyof typeof values): string {
+  const value = values[name];
+  if (value === undefined || value === "") throw new Error(`--${name}: expected a value, given none`);
+  return value;
+}
+
+/** @throws Error that names the option */
+function port(name: "listen" | "squid"): number {
+  const number = Number(given(name));
+  if (Number.isInteger(number) && number > 0 && number < 65_536) return number;
+  throw new Error(`--${name}: expected a port from 1 to 65535, given ${given(name)}`);
+}
+
+const squid = port("squid");
+const server = new ExporterServer(given("certificate"), {
+  figures: () => readFigures(squid),
+  certificates: { transport: given("certificate"), authority: given("authority") },
+});
+await server.listen(port("listen"));
+for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => void server.close());
