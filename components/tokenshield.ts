@@ -3,7 +3,7 @@ import * as pulumi from "@pulumi/pulumi";
 import { namespaceOf, type Settings, type TenantSettings } from "../stacks/settings";
 import type { Addons } from "./addons/addons";
 import { AgentCertificate } from "./certificates/agent-certificate";
-import type { CertificateIssuer } from "./certificates/issuer";
+import { issuerOf, trustedBundle } from "./certificates/issuer";
 import { type ArgumentProblem, refuse } from "./checks";
 import type { BackupStorage } from "./cloud/backup-storage";
 import { AuroraCluster } from "./database/aurora-cluster";
@@ -140,9 +140,7 @@ export class TokenShield extends pulumi.ComponentResource {
       },
       { parent: this },
     );
-    const { authorities } = settings.certificates;
-    this.caBundle =
-      this.issuer() === undefined || authorities === undefined ? this.vault.caBundle : pulumi.output(authorities);
+    this.caBundle = trustedBundle(settings, tenant, this.vault.caBundle);
     this.rotation = planRotation(args.ledgers, rotationPolicies(settings, tenant), args.now);
     // A database outside the cluster comes first, as secrets carry its address; the group needs secrets to start.
     const outside = this.outsideDatabase(guard);
@@ -306,12 +304,6 @@ export class TokenShield extends pulumi.ComponentResource {
     );
   }
 
-  /** Who signs the certificates of the parts, where it isn't the tenant's authority in Vault. */
-  private issuer(): CertificateIssuer | undefined {
-    const { settings, tenant } = this.args;
-    return tenant.spec.security.tls.certManager ? settings.certificates.issuer : undefined;
-  }
-
   private makeCertificate(part: Part, namespace: string): AgentCertificate {
     const { settings, foundation, vaultCa } = this.args;
     const { registry, vault } = settings;
@@ -330,7 +322,7 @@ export class TokenShield extends pulumi.ComponentResource {
         vaultCa,
         authMount: foundation.authMount,
         role: this.roleOf(part),
-        issuer: this.issuer() ?? { mount: this.vault.issuer, role: part },
+        issuer: issuerOf(settings, this.args.tenant) ?? { mount: this.vault.issuer, role: part },
         caBundle: this.caBundle,
         leafMinutes: vault.pki.leafMinutes,
         ...besideCertificate(part, bumpOf(settings, this.args.tenant), this.vault),

@@ -1,4 +1,6 @@
 import type { types } from "@pulumi/kubernetes";
+import * as pulumi from "@pulumi/pulumi";
+import type { Settings, TenantSettings } from "../../stacks/settings";
 import type { CertificateSource } from "./agent-config";
 
 /** An issuer of the cluster's cert-manager. */
@@ -6,6 +8,21 @@ export interface CertificateIssuer {
   readonly name: string;
   readonly kind: "Issuer" | "ClusterIssuer";
   readonly group: string;
+}
+
+/** Who signs the certificates of a tenant's parts, where it isn't the tenant's authority in Vault. */
+export function issuerOf({ certificates }: Settings, { spec }: TenantSettings): CertificateIssuer | undefined {
+  return spec.security.tls.certManager ? certificates.issuer : undefined;
+}
+
+/** What the tenant's parts and clients trust, PEM. @param own the tenant's authority in Vault */
+export function trustedBundle(
+  settings: Settings,
+  tenant: TenantSettings,
+  own: pulumi.Output<string>,
+): pulumi.Output<string> {
+  const { authorities } = settings.certificates;
+  return issuerOf(settings, tenant) === undefined || authorities === undefined ? own : pulumi.output(authorities);
 }
 
 const issuedPath = "/issued";
@@ -35,7 +52,7 @@ export function issuedVolume(
   minutes: number,
   group: number,
 ): types.input.core.v1.Volume {
-  const prefixed = Object.entries({
+  const attributes: Record<string, string> = {
     "issuer-name": name,
     "issuer-kind": kind,
     "issuer-group": issuerGroup,
@@ -47,9 +64,10 @@ export function issuedVolume(
     "certificate-file": files.certificate,
     "privatekey-file": files.key,
     "fs-group": String(group),
-  }).map(([key, value]) => [`csi.cert-manager.io/${key}`, value]);
+  };
+  const prefixed = Object.entries(attributes).map(([key, value]) => [`csi.cert-manager.io/${key}`, value] as const);
   return {
     name: issuedMount.name,
-    csi: { driver: "csi.cert-manager.io", readOnly: true, volumeAttributes: Object.fromEntries(prefixed) },
+    csi: { driver: "csi.cert-manager.io", readOnly: true, volumeAttributes: Object.fromEntries<string>(prefixed) },
   };
 }

@@ -5,10 +5,9 @@ import { join } from "node:path";
 import { Agent, request as httpsRequest } from "node:https";
 import { connect as connectHttp2 } from "node:http2";
 import { request as httpRequest } from "node:http";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 import { agentConfig } from "../../bin/components/certificates/agent-config.js";
-import { haproxyConfig, type HaproxyPeers, haproxyReload } from "../../bin/components/proxies/haproxy-config.js";
+import { haproxyConfig, haproxyReload } from "../../bin/components/proxies/haproxy-config.js";
 import { freePort, needServers } from "../../services/tokenizer/test/lab/servers.ts";
 import { type Platform, startPlatform } from "../../services/tokenizer/test/lab/platform.ts";
 import { ServiceProcess } from "../../services/tokenizer/test/lab/service-process.ts";
@@ -78,10 +77,9 @@ describe("HAProxy in front of the tokenizer", function () {
       });
     });
 
-  const config = (where: { ports: typeof ports; port: number }, peers?: HaproxyPeers): string =>
+  const config = (where: { ports: typeof ports; port: number }): string =>
     haproxyConfig({
       ports: where.ports,
-      peers,
       tokenizer: { host: "127.0.0.1", port: where.port, name: "localhost" },
       maxBodyBytes: maxBody,
       maxConnections: 500,
@@ -380,95 +378,6 @@ describe("HAProxy in front of the tokenizer", function () {
     assert.equal(await tokenizer.start(), "ready");
     const up = await eventually(pay, ({ status }) => status === 200, 30_000);
     assert.equal(up.status, 200);
-  });
-
-  it("answers 503 to cards while the database is down, passes none in clear, and recovers by itself", async function () {
-    this.timeout(120_000);
-    const seen = application.got.length;
-    await platform.mysql.crash();
-    const fresh = "5555555555554444";
-    for (let i = 0; i < 3; i++) assert.equal((await pay(fresh)).status, 503);
-    assert.equal(application.got.length, seen);
-    await platform.mysql.restart();
-    const again = await eventually(
-      () => pay(fresh),
-      ({ status }) => status === 200,
-      30_000,
-    );
-    assert.equal(again.status, 200);
-    assert.ok(application.got.slice(seen).every(({ body }) => !body.includes(fresh)));
-  });
-
-  it("goes on with the keys in memory without Vault; a tokenizer that starts meanwhile serves once Vault is back", async function () {
-    this.timeout(120_000);
-    await platform.vault.pause();
-    const fresh = "378282246310005";
-    try {
-      assert.equal((await pay(fresh)).status, 200);
-      assert.ok(!(application.got.at(-1)?.body ?? fresh).includes(fresh));
-      await tokenizer.end("SIGKILL");
-      const started = tokenizer.start();
-      for (let i = 0; i < 4; i++) assert.equal((await pay(fresh)).status, 503);
-      platform.vault.resume();
-      await started;
-    } finally {
-      platform.vault.resume();
-    }
-    const again = await eventually(
-      () => pay(fresh),
-      ({ status }) => status === 200,
-      30_000,
-    );
-    assert.equal(again.status, 200);
-  });
-
-  it("counts a client's requests together with the other pods, and tells them by mutual TLS alone", async function () {
-    this.timeout(60_000);
-    const among = await Promise.all(["one", "other"].map(async (host) => ({ host, port: await freePort() })));
-    const pods = among.map(({ host, port }) => ({ host, address: `127.0.0.1:${port}` }));
-    const started: { readonly process: ChrootProcess; readonly folder: PodFolder; readonly traffic: number }[] = [];
-    try {
-      for (const { host, port } of among) {
-        const folder = new PodFolder(`peer-${host}`);
-        const own = { traffic: await freePort(), metrics: await freePort(), runtime: await freePort() };
-        folder.certify(issue(authority, "inbound.test"), authority.certificate);
-        // Both are on one address here, so that each has a port of its own in the place of the common one.
-        const text = config({ ports: own, port: tokenizer.ports.http }, { port, name: "inbound.test", pods, self: host });
-        folder.write("settings", "haproxy.cfg", text.replaceAll(/(127\.0\.0\.1:\d+):\d+/g, "$1"));
-        started.push({ process: await startHaproxy(root, folder, own.traffic), folder, traffic: own.traffic });
-      }
-      const [one, other] = started.map(({ traffic }) => traffic);
-      const ten = (port = 0): Promise<number[]> =>
-        Promise.all(Array.from({ length: 10 }, async () => (await ask({ method: "GET", path: "/many", port })).status));
-      // 150 in ten seconds are allowed: 100 at one pod leave 50 at the other.
-      await eventually(
-        () => Promise.resolve(started.every(({ process }) => process.running)),
-        (running) => running,
-      );
-      await sleep(6_000);
-      for (let i = 0; i < 10; i++) await ten(one);
-      await sleep(1_000);
-      const seen: number[] = [];
-      for (let i = 0; i < 10; i++) seen.push(...(await ten(other)));
-      assert.ok(seen.includes(429), "the other pod has heard of them");
-      const [{ port } = { port: 0 }] = among;
-      const stranger = await new Promise<string>((resolve) => {
-        const socket = connectTls({ host: "127.0.0.1", port, ca: authority.certificate, servername: "inbound.test" });
-        socket.once("error", ({ message }) => {
-          resolve(message);
-        });
-        socket.once("data", () => {
-          resolve("heard");
-        });
-        socket.once("secureConnect", () => socket.write("HAProxyS 2.1\none\nother 1 1\n"));
-      });
-      assert.notEqual(stranger, "heard", "no certificate, no word");
-    } finally {
-      for (const { process, folder } of started) {
-        await process.stop();
-        folder.remove();
-      }
-    }
   });
 
   it("lets a running request end when it is stopped", async () => {

@@ -106,7 +106,12 @@ export async function startSquid(root: string, pod: PodFolder, port: number, doo
     "/dev/shm": pod.volume("shm"),
     "/proc": "/proc",
   };
-  const squid = new ChrootProcess({ root, mounts, command: ["/usr/local/bin/serve", `${door}`, `${port}`], log: join(pod.path, "log") });
+  const squid = new ChrootProcess({
+    root,
+    mounts,
+    command: ["/usr/local/bin/serve", `${door}`, `${port}`],
+    log: join(pod.path, "log"),
+  });
   await squid.listens(port);
   return squid;
 }

@@ -72,7 +72,12 @@ interface Config {
   readonly auto_auth: { readonly method: readonly { readonly config: object }[] };
   readonly vault: { readonly ca_cert?: string };
   readonly template_config: { readonly lease_renewal_threshold: number };
-  readonly template: readonly { readonly contents: string; readonly destination: string; readonly exec?: object; readonly wait?: object }[];
+  readonly template: readonly {
+    readonly contents: string;
+    readonly destination: string;
+    readonly exec?: object;
+    readonly wait?: object;
+  }[];
 }
 
 describe("AgentCertificate", () => {

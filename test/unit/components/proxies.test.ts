@@ -309,9 +309,15 @@ describe("the proxies", () => {
     assert.ok(lines.includes("server tokenshield-inbound-1 tokenshield-inbound-1.acme.svc:8405 ssl"));
     assert.ok(lines.includes('.if streq("$HOSTNAME",tokenshield-inbound-1)'));
     assert.match(lines.find((line) => line.startsWith("bind :8405")) ?? "", / ca-file \S+ verify required /);
-    assert.match(lines.find((line) => line.startsWith("default-server")) ?? "", / verifyhost tokenshield-inbound\.acme\.svc$/);
+    assert.match(
+      lines.find((line) => line.startsWith("default-server")) ?? "",
+      / verifyhost tokenshield-inbound\.acme\.svc$/,
+    );
     const alone = await run(() => new IngressProxy("in", { ...ingress, replicas: 1 }));
-    assert.ok(alone.graph.every(({ type }) => !type.endsWith(":StatefulSet")), "one has nobody to tell");
+    assert.ok(
+      alone.graph.every(({ type }) => !type.endsWith(":StatefulSet")),
+      "one has nobody to tell",
+    );
   });
 
   it("run restricted, as their own account, and write to memory alone", async () => {
