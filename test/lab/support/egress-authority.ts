@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { agentConfig } from "../../../bin/components/certificates/agent-config.js";
 import { bumpFile } from "../../../bin/components/certificates/bump.js";
-import type { BumpArgs } from "../../../bin/components/vault/bump.js";
+import { type BumpArgs, bumpParameters } from "../../../bin/components/vault/bump.js";
 import { policyRules, policyText } from "../../../bin/components/vault/policy.js";
 import type { Platform } from "../../../services/tokenizer/test/lab/platform.ts";
 import { ChrootProcess, runInChroot } from "./chroot.ts";
@@ -35,6 +35,15 @@ export async function makeEgressAuthority(
     period: "1h",
   })) as { auth: { client_token: string } };
   return { certificate: root.data.certificate, token: made.auth.client_token };
+}
+
+/** Has a pod's own authority signed anew, as its agent does before the certificate ends. */
+export async function renewAuthority(platform: Platform, pod: PodFolder, bump: BumpArgs): Promise<void> {
+  const asked = { csr: pod.read("bump", "request.pem"), ...bumpParameters(bump) };
+  const signed = (await platform.vaultAsRoot("POST", `${egressMount}/root/sign-intermediate`, asked)) as {
+    data: { certificate: string };
+  };
+  pod.write("bump", "tls.pem", `${pod.read("bump", "key.pem")}${signed.data.certificate}\n`);
 }
 
 /** Makes a pod's own authority as its containers do: the key, then the agent that has it signed and goes on to run. */
