@@ -8,7 +8,8 @@ import { rowsOf } from "../../policy/src/command/events.ts";
 import { judged, stackOfState } from "../../policy/src/command/live.ts";
 import type { Row } from "../../policy/src/command/row.ts";
 import { readCircumstances } from "../../policy/src/command/surroundings.ts";
-import { deploy, namespace, succeed, usePlatform } from "./support/deploy.ts";
+import { usePulumiCli } from "../policy/support/pulumi-cli.ts";
+import { deploy, deployIn, namespace, succeed, usePlatform } from "./support/deploy.ts";
 import { kubectl, useLab } from "./support/lab.ts";
 
 const root = join(import.meta.dirname, "../..");
@@ -37,6 +38,9 @@ describe("policies and consumers of the platform on the lab", function () {
 
   const committed = JSON.parse(readFileSync(join(pack, "levels/lab.json"), "utf8")) as Record<string, object | string>;
 
+  /** The lab's images have no digests and its volumes go with the stack, so that there is something to find. */
+  const everything = { "images-are-named-by-digest": "advisory", "data-is-protected": "advisory" } as const;
+
   /** Flags for the pack with the lab's levels, some of them set otherwise. */
   function withPack(levels: Readonly<Record<string, object | string>> = {}): readonly string[] {
     const file = join(folder, "levels.json");
@@ -50,17 +54,29 @@ describe("policies and consumers of the platform on the lab", function () {
   });
 
   it("an update and an audit of what runs find the same", async () => {
-    // The lab's images have no digests and its volumes go with the stack, so that there is something to find.
-    const levels = { "images-are-named-by-digest": "advisory", "data-is-protected": "advisory" } as const;
-    const update = found(rowsOf("lab", await succeed("preview", "--json", ...withPack(levels))));
+    const update = found(rowsOf("lab", await succeed("preview", "--json", ...withPack(everything))));
     const settings = {
-      levels,
+      levels: everything,
       config: { "state-is-kept-by-a-key-service": { passphrase: true } },
     };
     const state = stackOfState("lab", await succeed("stack", "export"));
     const live = found(judged(state, readCircumstances(pack, new Date()), settings));
     assert.ok(live.length > 10, live.join("\n"));
     assert.deepEqual(update, live);
+  });
+
+  describe("under the Pulumi CLI", () => {
+    const cli = usePulumiCli("own", ["kubernetes", "random", "vault"]);
+
+    it("a preview finds what it finds under the embedded engine", async function () {
+      this.timeout(600_000);
+      const words = ["preview", "--json", ...withPack({ all: "advisory", ...everything })];
+      const { status, printed } = await deployIn(cli().environment, ...words, "--engine", "cli");
+      assert.equal(status, 0, printed.slice(-4_000));
+      const embedded = found(rowsOf("lab", await succeed(...words)));
+      assert.ok(embedded.length > 10, embedded.join("\n"));
+      assert.deepEqual(found(rowsOf("lab", printed)), embedded);
+    });
   });
 
   it("a mandatory finding stops an update before anything changes", async () => {
