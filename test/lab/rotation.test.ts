@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import { accountNamed, catalogue } from "@tokenshield/mysql";
 import { needServers } from "../../services/tokenizer/test/lab/servers.ts";
 import { RotationPlatform } from "./rotation/platform.ts";
@@ -238,6 +239,54 @@ describe("rotating the database's accounts", function () {
       assert.deepEqual(refused(), []);
     });
   }
+
+  it("tells the service that there is something new: it uses it before its files have it", async () => {
+    platform.nudged = true;
+    platform.graceSeconds = 1;
+    platform.sharedVolumeStuck = true;
+    await platform.stageShared("jwt");
+    const started = performance.now();
+    const job = await platform.rotator(["job", "jwt"]);
+    assert.equal(job.status, 0, job.stdout + job.stderr);
+    print(
+      `offered, accepted, exchanged and in use ${((performance.now() - started) / 1000).toFixed(1)} s after the start`,
+    );
+    platform.sharedVolumeStuck = false;
+    await platform.sweepUntilClosed("jwt");
+    assert.deepEqual(refused(), []);
+  });
+
+  it("carries a rotation of the keys out that the API was asked for, and one that an update begins", async () => {
+    platform.graceSeconds = 1;
+    const first = await platform.rotator(["sweep", "encryption"]);
+    assert.equal(first.status, 0, first.stdout + first.stderr);
+    const begun = await platform.ledger("encryption");
+    assert.equal(begun.generation, 1);
+    const asked = platform.tokenizer.callAsOfficer("POST", "/api/v1/keys/rotate", { key_type: "KEK" });
+    await sleep(500);
+    const swept = await platform.rotator(["sweep", "encryption"]);
+    assert.equal(swept.status, 0, swept.stdout + swept.stderr);
+    assert.equal((await asked).status, 200, (await asked).text);
+    await platform.sweepUntilClosed("encryption");
+    const key = await platform.transitKey();
+    assert.deepEqual([key["latest_version"], key["min_decryption_version"], key["min_encryption_version"]], [2, 2, 2]);
+    const { generation } = await platform.ledger("encryption");
+    platform.plan({ generation: generation + 1 }, "encryption");
+    const killed = await platform.rotator(["job", "encryption"], { edge: "retain", result: "done" });
+    assert.equal(killed.status, "SIGKILL", killed.stdout + killed.stderr);
+    const job = await platform.rotator(["job", "encryption"]);
+    assert.equal(job.status, 0, job.stdout + job.stderr);
+    assert.notEqual((await platform.ledger("encryption")).digests["encryption_dek"], begun.digests["encryption_dek"]);
+    for (let round = 0; round < 20; round += 1) {
+      await sleep(2_000);
+      await platform.rotator(["sweep", "encryption"]);
+      if ((await platform.ledger("encryption")).phase === "closed") break;
+    }
+    const closed = await platform.ledger("encryption");
+    assert.equal(closed.phase, "closed", closed.last?.error);
+    assert.equal((await platform.transitKey())["min_decryption_version"], 3);
+    assert.deepEqual(refused(), []);
+  });
 
   it("prints no value", () => {
     assert.ok(platform.generatedValues.length > 20);

@@ -77,6 +77,8 @@ const ledger = z
     digests,
     /** The last request that was carried out. */
     request: z.string().nullable(),
+    /** The last request of the management API that was carried out, and the generation that it began; absent before one. */
+    asked: z.strictObject({ id: z.string().min(1), generation }).optional(),
     /** Who works on the class; absent while nobody does. Whoever finds it unchanged for its time takes it over. */
     lease: z.strictObject({ holder: z.string().min(1), seconds: z.number().int().positive() }).optional(),
     /** What was done last, so that the versions of the ledger are the history of the class. */

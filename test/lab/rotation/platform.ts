@@ -8,6 +8,7 @@ import {
   firstLedger,
   type Generation,
   groupPath,
+  keyGroups,
   ledgerPath,
   ledgerText,
   parseLedger,
@@ -42,6 +43,7 @@ const environment = "test";
 const tenant = "acme";
 const mount = `tokenshield-${environment}`;
 
+const transitMount = `tokenshield-${environment}-transit`;
 const transitKey = "tokenshield-acme";
 
 /** How a run of the rotator ended. */
@@ -80,7 +82,11 @@ export class RotationPlatform {
   readonly #delivered = new Map<string, string>();
   /** Stops the values' way to the consumers, as a driver that is down would. */
   volumeStuck = false;
+  /** The same for the keys that processes show to each other. */
+  sharedVolumeStuck = false;
   graceSeconds = 2;
+  /** Whether the tokenizer is told that there is something new. */
+  nudged = false;
   /** Milliseconds, where a machine may be busy. */
   limits: Limits = usualLimits;
 
@@ -127,6 +133,8 @@ export class RotationPlatform {
       mysqlPort: group.members[0]?.server.port ?? 0,
       mysqlCa: join(group.folder, "tls/ca.crt"),
       vaultAddress: vault.address,
+      kvMount: mount,
+      transitMount,
       tokenFile: join(folder, "tokenizer-token"),
     });
     const platform = new RotationPlatform(group, vault, folder, clients, tokenizer, names);
@@ -198,7 +206,7 @@ export class RotationPlatform {
       tenant,
       groupsOf: () => [],
       groups: [...this.#names, ...sharedNames],
-      classes: ["database", ...Object.keys(shared)],
+      classes: ["database", "encryption", ...Object.keys(shared)],
       bump,
     };
     await this.ask("PUT", "sys/policies/acl/rotator", { policy: policyText(policyRules("rotator", args)) });
@@ -207,12 +215,17 @@ export class RotationPlatform {
   }
 
   async #prepareTransit(): Promise<void> {
-    await this.ask("POST", "sys/mounts/transit", { type: "transit" });
-    await this.ask("POST", `transit/keys/${transitKey}`, { exportable: false });
-    const policy = ["datakey/plaintext", "decrypt", "rewrap"].map(
-      (operation) => `path "transit/${operation}/${transitKey}" { capabilities = ["update"] }`,
-    );
-    await this.ask("PUT", "sys/policies/acl/tokenizer", { policy: policy.join("\n") });
+    await this.ask("POST", `sys/mounts/${transitMount}`, { type: "transit" });
+    await this.ask("POST", `${transitMount}/keys/${transitKey}`, { exportable: false });
+    const args = {
+      environment,
+      tenant,
+      groupsOf: () => ["database_credentials", ...sharedNames],
+      groups: [],
+      classes: [],
+      bump: { gateways: [], commonName: "none", minutes: 1 },
+    };
+    await this.ask("PUT", "sys/policies/acl/tokenizer", { policy: policyText(policyRules("tokenizer", args)) });
     await this.useToken(["tokenizer"], "tokenizer-token");
   }
 
@@ -245,6 +258,12 @@ export class RotationPlatform {
   async ledger(className: ClassName = "database"): Promise<RotationLedger> {
     const { data } = await this.ask("GET", `${mount}/data/${ledgerPath(tenant, className)}`);
     return parseLedger(JSON.stringify((data["data"] as { data: unknown }).data), "the test's ledger");
+  }
+
+  /** The key-encryption key's versions, as Vault tells of them. */
+  async transitKey(): Promise<Data> {
+    const { data } = await this.ask("GET", `${transitMount}/keys/${transitKey}`);
+    return data["data"] as Data;
   }
 
   /** How many versions Vault has of the ledger and all values. */
@@ -311,6 +330,13 @@ export class RotationPlatform {
             },
           ]),
         ),
+        encryption: {
+          kind: "keys",
+          ...policy,
+          ...begins("encryption"),
+          transit: { mount: transitMount, key: transitKey },
+          api: this.tokenizer.apiUrl,
+        },
       },
       consumers: [
         ...this.clients.map(({ name, port }) => ({
@@ -318,7 +344,12 @@ export class RotationPlatform {
           url: `http://127.0.0.1:${port}/metrics`,
           groups: ["database_credentials"],
         })),
-        { name: "tokenizer", url: this.tokenizer.metricsUrl, groups: ["database_credentials", ...sharedNames] },
+        {
+          name: "tokenizer",
+          url: this.tokenizer.metricsUrl,
+          groups: ["database_credentials", ...sharedNames, ...Object.values(keyGroups)],
+          ...(this.nudged ? { nudge: `${this.tokenizer.apiUrl}/admin/secrets/refresh` } : {}),
+        },
         ...this.group.members.map(({ name, healthPort }) => ({
           name,
           url: `http://127.0.0.1:${healthPort}/metrics`,
@@ -398,7 +429,7 @@ export class RotationPlatform {
     const folder = join(this.#folder, "files");
     mkdirSync(folder);
     while (!signal.aborted) {
-      for (const group of Object.values(shared)) await this.#deliverShared(group);
+      if (!this.sharedVolumeStuck) for (const group of Object.values(shared)) await this.#deliverShared(group);
       if (!this.volumeStuck) {
         for (const name of this.#names) await this.#deliver(name, accountOf(name), folder);
       }

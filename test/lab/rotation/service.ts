@@ -13,6 +13,8 @@ export interface ServicePlace {
   /** File with the authority of the group's certificates. */
   readonly mysqlCa: string;
   readonly vaultAddress: string;
+  readonly kvMount: string;
+  readonly transitMount: string;
   /** File with the service's token for Vault. */
   readonly tokenFile: string;
 }
@@ -47,7 +49,16 @@ export class Tokenizer {
         leaks: new Leaks(),
         watch: (_place, written) => watched.push(written),
       },
-      { DB_CA_FILE: place.mysqlCa, PLATFORM_CLIENTS: "cli:read+write", RATE_LIMIT_PER_ADDRESS: "1000000" },
+      {
+        DB_CA_FILE: place.mysqlCa,
+        PLATFORM_CLIENTS: "cli:read+write",
+        RATE_LIMIT_PER_ADDRESS: "1000000",
+        API_CLIENT_CERTIFICATE: "required",
+        // The client of the test is an operator here.
+        API_OFFICERS: "rotator:keys.rotate+secrets.refresh,haproxy:keys.rotate",
+        VAULT_KV_MOUNT: place.kvMount,
+        VAULT_TRANSIT_MOUNT: place.transitMount,
+      },
     );
     const tokenizer = new Tokenizer(service, watched);
     const { certificate, key } = authority.issue("rotator");
@@ -55,6 +66,16 @@ export class Tokenizer {
     writeFileSync(join(place.folder, "client.pem"), certificate);
     writeFileSync(join(place.folder, "client.key"), key, { mode: 0o600 });
     return tokenizer;
+  }
+
+  /** Base of the management API. */
+  get apiUrl(): string {
+    return `https://127.0.0.1:${this.#service.ports.api}`;
+  }
+
+  /** Asks the management API about keys. */
+  async callAsOfficer(method: "GET" | "POST", path: string, body?: object): Promise<{ status: number; text: string }> {
+    return this.#service.call(method, path, body);
   }
 
   get metricsUrl(): string {

@@ -34,7 +34,7 @@ export const shared = {
 export type SharedClass = keyof typeof shared;
 
 /** All classes of the test's tenant. */
-export type ClassName = SharedClass | "database";
+export type ClassName = SharedClass | "database" | "encryption";
 
 /** @throws Error for another name */
 export function accountOf(name: string): AccountName {

@@ -207,7 +207,7 @@ async function oneClass(
   const outcome = await patiently(parts, verb, () => runFor(why).carryOut(mandate));
   const begin = verb === "sweep" ? await requestOf(parts, className, outcome.ledger) : undefined;
   if (begin === undefined) return told(outcome);
-  return told(await runFor(`request ${begin.request ?? ""} of the management API`).carryOut({ ...mandate, begin }));
+  return told(await runFor(`request ${begin.asked ?? ""} of the management API`).carryOut({ ...mandate, begin }));
 }
 
 async function mandateOf(verb: Verb, className: string, parts: Parts): Promise<Mandate | "undo" | "reopen"> {

@@ -1,5 +1,6 @@
 import { after, type RotationLedger } from "@tokenshield/rotation";
 import { type Begin, RotatorError } from "../core/index.ts";
+import { askedNow } from "../keys/index.ts";
 import { adoptKeys } from "./adopt.ts";
 import { classNamed, keysOf, type Parts } from "./parts.ts";
 
@@ -33,16 +34,24 @@ export async function requestOf(parts: Parts, className: string, ledger: Rotatio
   if (classNamed(parts.plan, className).kind !== "keys") return undefined;
   if (!["closed", "abandoned", "converged"].includes(ledger.phase)) return undefined;
   const asked = await whereTold(() => keysOf(parts, className).requested());
-  if (asked === undefined || asked.rotation_id === ledger.request) return undefined;
+  if (asked === undefined || asked.rotation_id === ledger.asked?.id) return undefined;
   const generation = after(ledger.generation);
-  return { generation, origin: generation, request: asked.rotation_id, kind: "rotate", over: "an open grace" };
+  return {
+    generation,
+    origin: generation,
+    request: null,
+    asked: asked.rotation_id,
+    kind: "rotate",
+    over: "an open grace",
+  };
 }
 
 /** Whether a rotation was begun for a request that the API has given up since, and nothing was made for it yet. */
 export async function isWithdrawn(parts: Parts, className: string): Promise<boolean> {
   if (classNamed(parts.plan, className).kind !== "keys") return false;
   const ledger = (await parts.ledgers.read(className))?.ledger;
-  if (ledger?.phase !== "staged" || ledger.request?.startsWith("rot_") !== true) return false;
+  const id = ledger?.phase === "staged" ? askedNow(ledger) : undefined;
+  if (id === undefined) return false;
   const asked = await whereTold(async () => ({ now: await keysOf(parts, className).requested() }));
-  return asked !== undefined && asked.now?.rotation_id !== ledger.request;
+  return asked !== undefined && asked.now?.rotation_id !== id;
 }

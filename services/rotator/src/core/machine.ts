@@ -10,6 +10,8 @@ export interface Begin {
   readonly request: string | null;
   /** `adopt`: what the ledger says is under way is settled first, as nobody has its value any more. */
   readonly kind: "rotate" | "rollback" | "adopt";
+  /** The request of the management API that it carries out; absent where an update asks. */
+  readonly asked?: string;
   /** Whether a grace may be open still: more values than two can be valid, and each grace ends all before it. */
   readonly over?: "an open grace";
 }
@@ -213,8 +215,14 @@ function staged(ledger: RotationLedger, { now, begin, digests }: Facts): Rotatio
     previous: { generation, origin, since, until: null, digests: before },
     digests: { ...digests },
     request: begin.request ?? ledger.request,
+    ...askedOf(ledger, begin),
     ...(ledger.lease === undefined ? {} : { lease: ledger.lease }),
   };
+}
+
+function askedOf({ asked }: RotationLedger, begin: Begin): Pick<RotationLedger, "asked"> {
+  if (begin.asked !== undefined) return { asked: { id: begin.asked, generation: begin.generation } };
+  return asked === undefined ? {} : { asked };
 }
 
 /**

@@ -23,8 +23,10 @@ export interface EncryptionKeysOptions {
 
 const { kek, dek } = keyGroups;
 
-/** What the ids of rotations begin with that the tokenizer's API was asked for. */
-const askedOfApi = "rot_";
+/** The request of the API that a ledger's generation carries out; undefined where an update began it. */
+export function askedNow({ asked, generation }: RotationLedger): string | undefined {
+  return asked?.generation === generation ? asked.id : undefined;
+}
 
 /**
  * The class of the keys that encrypt. A version of the key-encryption key is never taken back, and each one opens what
@@ -60,7 +62,7 @@ export class EncryptionKeys implements ClassWork {
       );
     }
     const { latest } = await this.#options.transit.facts();
-    const version = this.#kinds(begin.request).includes("kek") ? await this.#target(latest, begin.request) : latest;
+    const version = this.#kinds(begin.asked).includes("kek") ? await this.#target(latest, begin.asked) : latest;
     return { ...ledger.digests, [kek]: this.#kek(version), [dek]: await this.#dataKey() };
   }
 
@@ -69,7 +71,7 @@ export class EncryptionKeys implements ClassWork {
     const version = await this.#version(ledger.digests[kek]);
     const { latest } = await transit.facts();
     if (latest < version) await transit.rotate();
-    if (!this.#kinds(ledger.request).includes("dek")) return;
+    if (!this.#kinds(askedNow(ledger)).includes("dek")) return;
     // Until `made` is in the ledger, it has the data key from before.
     if ((await this.#dataKey()) !== ledger.digests[dek]) return;
     await this.#wrapped(version);
@@ -153,13 +155,13 @@ export class EncryptionKeys implements ClassWork {
     if (opens > version) await transit.limit({ opens: version, wraps });
   }
 
-  #kinds(request: string | null): readonly KeyKind[] {
-    return request?.startsWith(askedOfApi) === true ? ["kek"] : this.#options.rotates;
+  #kinds(asked: string | undefined): readonly KeyKind[] {
+    return asked === undefined ? this.#options.rotates : ["kek"];
   }
 
   /** The version that a rotation is to end with: the next one, unless it was made since it was asked for. */
-  async #target(latest: number, request: string | null): Promise<number> {
-    if (request?.startsWith(askedOfApi) !== true) return latest + 1;
+  async #target(latest: number, request: string | undefined): Promise<number> {
+    if (request === undefined) return latest + 1;
     const asked = await this.#options.api.newestRotation();
     const before = asked?.rotation_id === request ? asked.kek_version_before : undefined;
     return before !== undefined && latest > before ? latest : latest + 1;

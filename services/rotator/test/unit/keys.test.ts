@@ -11,11 +11,12 @@ const both: readonly KeyKind[] = ["kek", "dek"];
 const week = 7 * 86_400;
 let runs = 0;
 
-const asBegin = (number: number, request: string | null = null): Begin => ({
+const asBegin = (number: number, asked?: string): Begin => ({
   generation: generation(number),
   origin: generation(number),
-  request,
+  request: null,
   kind: "rotate",
+  ...(asked === undefined ? {} : { asked }),
 });
 const toConverged = (begin?: Begin): Mandate => ({ begin, until: "converged", grace: "keep" });
 const toClosed: Mandate = { until: "closed", grace: "keep" };
@@ -177,6 +178,9 @@ describe("the keys that encrypt", () => {
     await world.clock.sleep(week * 1000);
     await run(world).carryOut(toClosed);
     assertClosed(world, 3, "dek_2");
+    assert.equal(world.ledger().request, null, "what an update asked for last");
+    await run(world).carryOut(toConverged(asBegin(4)));
+    assert.equal(world.active.id, "dek_3", "an update's rotation after it changes both");
   });
 
   it("make no version for a request where somebody has made it already", async () => {

@@ -142,6 +142,7 @@ export class ApiUnderTest {
       log: logger,
       now,
       othersListening: () => true,
+      refreshSecrets: () => Promise.resolve([{ group: "jwt", generation: 2, from: "ahead" }]),
       rotationPatience,
       tls: { cert: server.certificate, key: server.key },
     });

@@ -160,5 +160,12 @@ export function operationTests(lab: Lab): void {
       assert.equal(versions.status, 503);
       assert.equal((await lab.api.call("rotateSecret", { session: lab.operator, body: {} })).status, 403);
     });
+
+    it("are read anew for who may say so, who is told generations and no value", async () => {
+      const told = await lab.api.call("refreshSecrets", { session: lab.admin });
+      assert.deepEqual(told.body, { groups: [{ group: "jwt", generation: 2, from: "ahead" }] });
+      assert.equal((await lab.api.call("refreshSecrets", { session: lab.operator })).status, 403);
+      assert.equal((await lab.api.call("refreshSecrets")).status, 401);
+    });
   });
 }
