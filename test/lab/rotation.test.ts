@@ -258,6 +258,7 @@ describe("rotating the database's accounts", function () {
 
   it("carries a rotation of the keys out that the API was asked for, and one that an update begins", async () => {
     platform.graceSeconds = 1;
+    platform.plan({ generation: 1 }, "encryption");
     const first = await platform.rotator(["sweep", "encryption"]);
     assert.equal(first.status, 0, first.stdout + first.stderr);
     const begun = await platform.ledger("encryption");
