@@ -71,6 +71,13 @@ const pods = workloads.flatMap((workload) => {
 });
 
 const served = workloads.filter(({ type }) => /:(Deployment|StatefulSet)$/.test(type));
+/** The workload of a part, of whatever kind. */
+function workloadOf(part: string): string {
+  const found = served.find(({ name }) => name === `${tenant}-${part}`);
+  if (found === undefined) throw new Error(`${tenant} has no workload ${part}`);
+  return keyOf(found);
+}
+
 const availability = served.flatMap((workload) => {
   const on = keyOf(workload);
   const budget = keyOf(golden(`:PodDisruptionBudget::${workload.name}`));
@@ -82,7 +89,7 @@ const availability = served.flatMap((workload) => {
 });
 
 const autoscaler = golden(`:HorizontalPodAutoscaler::${tenant}-tokenizer`);
-const scaled = keyOf(golden(`:Deployment::${tenant}-tokenizer`));
+const scaled = workloadOf("tokenizer");
 const autoscaling: readonly Break[] = [
   set("autoscalers-keep-replicas", keyOf(autoscaler), ["spec", "minReplicas"], 1, /at least 2/),
   set("autoscalers-keep-replicas", keyOf(autoscaler), ["spec", "minReplicas"], nothing, /at least 2/),
@@ -161,7 +168,7 @@ const access: readonly Break[] = [
   }),
   set(
     "accounts-are-not-shared",
-    keyOf(golden(`:Deployment::${tenant}-inbound`)),
+    workloadOf("inbound"),
     ["spec", "template", "spec", "serviceAccountName"],
     "tokenshield-outbound",
     /must not be the account of/,

@@ -37,7 +37,7 @@ function checkHaproxy(content: View, report: Report): void {
     // TLS begins inside of the CONNECT, and the frontend takes nothing else.
     const connects = section.some((line) => /^http-request deny\b.*\bunless METH_CONNECT\b/.test(line));
     for (const line of section) {
-      if (/\bssl\b/.test(line) || loopback.test(line)) continue;
+      if (/\bssl\b(?!-)/.test(line) || loopback.test(line)) continue;
       // A name alone is the pod itself among its peers: nobody is called.
       if (/^server\s+\S+\s+\S/.test(line)) report(content, "must use ssl on every server line");
       if (/^bind\s/.test(line) && !connects) {

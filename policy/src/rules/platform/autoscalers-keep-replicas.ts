@@ -1,5 +1,6 @@
 import { replicatedTypes } from "../../model/pod-template.ts";
 import { stackRule } from "../../model/rule.ts";
+import type { View } from "../../model/view.ts";
 
 export const autoscalersKeepReplicas = stackRule({
   name: "autoscalers-keep-replicas",
@@ -21,7 +22,7 @@ export const autoscalersKeepReplicas = stackRule({
       const target = workloads.find(
         (one) =>
           one.resource.type.endsWith(`:${kind.text ?? ""}`) &&
-          one.at("metadata", "name").text === name.text &&
+          isNamed(one, name.text ?? "") &&
           one.at("metadata", "namespace").text === autoscaler.at("metadata", "namespace").text,
       );
       if (target === undefined) report(name, "must name a workload of this stack in the same namespace");
@@ -30,3 +31,9 @@ export const autoscalersKeepReplicas = stackRule({
     }
   },
 });
+
+/** Whether a resource has a name in the cluster; one that is given none there is called after the resource. */
+function isNamed(workload: View, name: string): boolean {
+  const own = workload.at("metadata", "name");
+  return own.given ? own.text === name : name.startsWith(`${workload.resource.name}-`);
+}
