@@ -75,7 +75,7 @@ export class Grafana extends pulumi.ComponentResource {
       },
       { ...parent, dependsOn: [account, files] },
     );
-    this.registerOutputs({});
+    this.registerOutputs({ namespace, account: account.metadata.name, providerClass: files.className });
   }
 }
 

@@ -26,7 +26,8 @@ describe("backups in AWS", () => {
     );
     assert.deepEqual(
       annotated.filter(({ type }) => type.endsWith(":ServiceAccount")).map(({ name }) => name),
-      ["acme-backup", "globex-backup"],
+      // The first reads the secrets of its application, and no backup.
+      ["acme-application", "acme-backup", "globex-backup"],
     );
   });
 

@@ -96,7 +96,7 @@ for (const stack of stackNames) {
         assert.equal(tenant.ingressUrl, `https://tokenshield-inbound.${tenant.namespace}.svc.cluster.local`, name);
         assert.equal(tenant.egressAddress, `tokenshield-outbound.${tenant.namespace}.svc.cluster.local:3128`, name);
         assert.match(tenant.egressCaBundle, /^-----BEGIN CERTIFICATE-----\nacme-vault-egress|globex-vault-egress/);
-        assert.deepEqual(Object.keys(tenant.rotation), ["api", "database", "jwt"], name);
+        assert.deepEqual(Object.keys(tenant.rotation), ["api", "database", "encryption", "jwt"], name);
       }
     });
 
