@@ -248,7 +248,9 @@ class PolicyCheck {
     );
     return responses
       .flatMap((response) => response.getDiagnosticsList())
-      .map((diagnostic) => this.#report(diagnostic, urns.has(diagnostic.getUrn()) ? diagnostic.getUrn() : this.#stackUrn))
+      .map((diagnostic) =>
+        this.#report(diagnostic, urns.has(diagnostic.getUrn()) ? diagnostic.getUrn() : this.#stackUrn),
+      )
       .some(Boolean);
   }
 
