@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,7 +8,6 @@ import {
   firstLedger,
   type Generation,
   groupPath,
-  keyGroups,
   ledgerPath,
   ledgerText,
   parseLedger,
@@ -20,6 +19,8 @@ import { policyRules, policyText } from "../../../bin/components/vault/policy.js
 import { TestGroup } from "../../../services/mysql-agent/test/lab/support/group.ts";
 import { startVault, type VaultServer } from "../../../services/tokenizer/test/lab/servers.ts";
 import { Client } from "./client.ts";
+import { planOf } from "./plan.ts";
+import { type KillAt, type Run, runRotator } from "./run.ts";
 import { Tokenizer } from "./service.ts";
 import {
   accountDocument,
@@ -45,22 +46,6 @@ const mount = `tokenshield-${environment}`;
 
 const transitMount = `tokenshield-${environment}-transit`;
 const transitKey = "tokenshield-acme";
-
-/** How a run of the rotator ended. */
-export interface Run {
-  /** Its exit status, or the signal that ended it. */
-  readonly status: number | string;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-/** At which record of a run to kill it. */
-export interface KillAt {
-  readonly edge: string;
-  readonly result: "begun" | "done";
-  /** What to do there instead of the kill. */
-  readonly instead?: () => void;
-}
 
 /**
  * A MySQL group, Vault with a tenant's values and ledger as the program leaves them, clients that use the application's
@@ -306,106 +291,37 @@ export class RotationPlatform {
 
   /** Writes the plan that the program gives to the rotator, with what begins. */
   plan({ generation }: { readonly generation: number }, beginning: ClassName = "database"): void {
-    const begin = { generation, origin: generation, request: null, kind: "rotate" };
-    const policy = { intervalDays: 90, automatic: true, graceSeconds: this.graceSeconds };
-    const begins = (className: ClassName): Data => (className === beginning ? { begin } : {});
-    const plan = {
+    const plan = planOf({
       tenant,
       mount,
-      classes: {
-        database: {
-          kind: "database",
-          ...policy,
-          ...begins("database"),
-          groups: this.#names.map((name) => ({ name, account: groups[name], generated: ["password"] })),
-        },
-        ...Object.fromEntries(
-          (["api", "jwt"] as const).map((className) => [
-            className,
-            {
-              kind: "shared",
-              ...policy,
-              ...begins(className),
-              groups: [{ name: shared[className].group, generated: [shared[className].field] }],
-            },
-          ]),
-        ),
-        encryption: {
-          kind: "keys",
-          ...policy,
-          ...begins("encryption"),
-          transit: { mount: transitMount, key: transitKey },
-          api: this.tokenizer.apiUrl,
-        },
-      },
-      consumers: [
-        ...this.clients.map(({ name, port }) => ({
-          name,
-          url: `http://127.0.0.1:${port}/metrics`,
-          groups: ["database_credentials"],
-        })),
-        {
-          name: "tokenizer",
-          url: this.tokenizer.metricsUrl,
-          groups: ["database_credentials", ...sharedNames, ...Object.values(keyGroups)],
-          ...(this.nudged ? { nudge: `${this.tokenizer.apiUrl}/admin/secrets/refresh` } : {}),
-        },
-        ...this.group.members.map(({ name, healthPort }) => ({
-          name,
-          url: `http://127.0.0.1:${healthPort}/metrics`,
-          groups: ["database_root", "database_replication"],
-        })),
-      ],
-      database: {
-        schema: "tokenshield",
-        members: this.group.members.map(({ name, server }) => ({ name, host: "127.0.0.1", port: server.port })),
-      },
-      limits: {
-        step: 60_000,
-        ...this.limits,
-        pause: 100,
-        look: 100,
-        leaseSeconds: 1,
-        request: 2_000,
-        busy: 20_000,
-      },
-    };
+      transit: { mount: transitMount, key: transitKey },
+      names: this.#names,
+      graceSeconds: this.graceSeconds,
+      limits: this.limits,
+      begin: { className: beginning, generation },
+      clients: this.clients,
+      tokenizer: this.tokenizer,
+      nudge: this.nudged ? `${this.tokenizer.apiUrl}/admin/secrets/refresh` : undefined,
+      members: this.group.members,
+    });
     writeFileSync(join(this.#folder, "plan.json"), JSON.stringify(plan));
   }
 
   /** Runs the rotator as its own process. */
-  rotator(words: readonly string[], kill?: KillAt): Promise<Run> {
-    const child = spawn(process.execPath, [join(project, "services/rotator/dist/main.mjs"), ...words], {
-      env: {
-        PATH: process.env["PATH"] ?? "",
-        ROTATOR_PLAN: join(this.#folder, "plan.json"),
-        VAULT_ADDR: this.vault.address,
-        VAULT_TOKEN_FILE: join(this.#folder, "token"),
-        MYSQL_TLS_CA: join(this.group.folder, "tls/ca.crt"),
-        CONSUMER_CA_FILE: join(this.#folder, "consumer-ca.pem"),
-        CLIENT_CERTIFICATE_FILE: join(this.#folder, "client.pem"),
-        CLIENT_KEY_FILE: join(this.#folder, "client.key"),
-        ROTATOR_IDENTITY: "test",
-      },
-      stdio: ["ignore", "pipe", "pipe"],
-    });
-    let stdout = "";
-    let stderr = "";
-    let reacted = false;
-    child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on("data", (chunk: Buffer) => {
-      stderr += chunk.toString();
-      if (kill === undefined || reacted || !reached(stderr, kill)) return;
-      reacted = true;
-      if (kill.instead === undefined) child.kill("SIGKILL");
-      else kill.instead();
-    });
-    return new Promise((resolve) => {
-      child.once("close", (code, signal) => {
-        this.output += stdout + stderr;
-        resolve({ status: code ?? signal ?? "", stdout, stderr });
-      });
-    });
+  async rotator(words: readonly string[], kill?: KillAt): Promise<Run> {
+    const environment = {
+      ROTATOR_PLAN: join(this.#folder, "plan.json"),
+      VAULT_ADDR: this.vault.address,
+      VAULT_TOKEN_FILE: join(this.#folder, "token"),
+      MYSQL_TLS_CA: join(this.group.folder, "tls/ca.crt"),
+      CONSUMER_CA_FILE: join(this.#folder, "consumer-ca.pem"),
+      CLIENT_CERTIFICATE_FILE: join(this.#folder, "client.pem"),
+      CLIENT_KEY_FILE: join(this.#folder, "client.key"),
+      ROTATOR_IDENTITY: "test",
+    };
+    const run = await runRotator(environment, words, kill);
+    this.output += run.stdout + run.stderr;
+    return run;
   }
 
   /** Sweeps until the class is closed, or abandoned, as the CronJob does. */
@@ -478,8 +394,4 @@ export class RotationPlatform {
 function write(path: string, text: string): void {
   writeFileSync(`${path}.new`, text, { mode: 0o600 });
   renameSync(`${path}.new`, path);
-}
-
-function reached(stderr: string, { edge, result }: KillAt): boolean {
-  return stderr.split("\n").some((line) => line.includes(`"edge":"${edge}"`) && line.includes(`"result":"${result}"`));
 }
