@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { runCli } from "@tokenshield/engine";
 import { newCrypter } from "@tokenshield/engine/secrets";
 import { cliArguments, findCli } from "../../engine/src/cli/pulumi-cli.ts";
 import { readArguments } from "../../engine/src/cli/arguments.ts";
-import { runPulumi } from "./support/engines.ts";
 import { passphrase, Workspace } from "./support/workspace.ts";
 
 /**
@@ -57,6 +56,28 @@ describe("operations that the Pulumi CLI does", () => {
     assert.deepEqual(called(), [workspace.root, "true", "preview", "--stack", "test"]);
   });
 
+  it("find a stack that is there: one in a folder begins empty, as it does for the embedded engine", async () => {
+    standIn(0);
+    const fresh = new Workspace((await newCrypter(passphrase)).state["salt"] ?? "");
+    const state = join(fresh.environment("secrets", 1)["PULUMI_BACKEND_URL"]?.slice("file://".length) ?? "", ".pulumi");
+    const environment = { ...fresh.environment("secrets", 1), PATH: withNode(folder) };
+    const stacks = (): string[] => globSync("stacks/*/*.json", { cwd: state });
+    const around = { root: fresh.root, environment, now: () => new Date(), embedded: {} };
+    const quiet = { write: () => undefined, writeError: () => undefined, isTerminal: false };
+    try {
+      assert.equal(await runCli(["destroy", "--yes", "--stack", fresh.stack], { ...around, ...quiet }), 0);
+      assert.deepEqual(stacks(), []);
+      assert.equal(await runCli(["up", "--yes", "--stack", fresh.stack], { ...around, ...quiet }), 0);
+      const [made = "", ...more] = stacks();
+      assert.deepEqual(more, []);
+      const text = readFileSync(join(state, made), "utf8");
+      assert.equal(await runCli(["up", "--yes", "--stack", fresh.stack], { ...around, ...quiet }), 0);
+      assert.equal(readFileSync(join(state, made), "utf8"), text);
+    } finally {
+      fresh.remove();
+    }
+  });
+
   it("take every flag along", () => {
     const flags = ["--parallel", "3", "--json", "--diff", "--expect-no-changes", "--refresh"];
     const policies = ["--policy-pack", "p", "--policy-pack-config", "c"];
@@ -96,8 +117,6 @@ describe("operations that the Pulumi CLI does", () => {
     }
     this.timeout(120_000);
     const environment = workspace.environment("secrets", 1);
-    const made = await runPulumi(workspace, ["stack", "select", "--create", workspace.stack], environment);
-    assert.equal(made.exit, 0, made.output);
     const { exit, output } = await run(
       environment["PATH"] ?? "",
       "preview",

@@ -10,6 +10,7 @@ import type { OperationKind } from "../operation/operation.ts";
 import type { EmbeddedProviders } from "../provider/host.ts";
 import { hearInterrupts } from "./interrupts.ts";
 import { readArguments, UsageError, type OperationArguments } from "./arguments.ts";
+import { beginStack } from "./begin-stack.ts";
 import { driveCli, findCli } from "./pulumi-cli.ts";
 import { runStackCommand } from "./stack-commands.ts";
 
@@ -35,7 +36,9 @@ export async function runCli(args: readonly string[], options: CliOptions): Prom
     if (parsed.kind === "stack") return await runStackCommand(parsed, around);
     const cli = parsed.engine === "embedded" ? undefined : await findCli(options.environment);
     if (cli === undefined && parsed.engine === "cli") throw new UsageError("--engine cli: pulumi is not on the PATH");
-    return cli === undefined ? await runEmbedded(parsed, around) : await driveCli(cli, parsed, options);
+    if (cli === undefined) return await runEmbedded(parsed, around);
+    await beginStack(parsed, around);
+    return await driveCli(cli, parsed, options);
   } catch (error) {
     options.writeError(`error: ${error instanceof Error ? error.message : String(error)}\n`);
     return error instanceof UsageError ? 2 : 1;
