@@ -7,6 +7,7 @@ import type { Alert } from "../../bin/components/monitoring/alerts/alert.js";
 import { alertGroups, promtoolTest, ruleOf, ruleSpec } from "../../bin/components/monitoring/alerts/rules.js";
 import { dashboards } from "../../bin/components/monitoring/dashboards/boards.js";
 import { everything } from "../graph/alert-context.ts";
+import { stackNames } from "../graph/stack-files.ts";
 import { podUser, runInChroot } from "./support/chroot.ts";
 import { imageRoot } from "./support/proxy-processes.ts";
 
@@ -83,4 +84,21 @@ describe("alerts before promtool", function () {
     assert.equal(status, 0, printed);
     assert.match(printed, new RegExp(`${alerts.length} rules found`));
   });
+
+  for (const stack of stackNames.filter((name) => planned(name).length > 0)) {
+    it(`are sound with the settings of ${stack}, as its plan has them`, async () => {
+      for (const [index, spec] of planned(stack).entries()) {
+        const { status, printed } = await promtool("check", "rules", write(`${stack}-${index}`, spec));
+        assert.equal(status, 0, printed);
+      }
+    });
+  }
 });
+
+/** The rules that a stack's plan holds. */
+function planned(stack: string): readonly unknown[] {
+  const plan = JSON.parse(readFileSync(join(import.meta.dirname, `../golden/${stack}.json`), "utf8")) as readonly {
+    readonly inputs: { readonly kind?: string; readonly spec?: unknown };
+  }[];
+  return plan.flatMap(({ inputs }) => (inputs.kind === "PrometheusRule" ? [inputs.spec] : []));
+}

@@ -33,7 +33,8 @@ const graceNotClosed: Alert = {
     tenants.length === 0
       ? []
       : classes.map((name) => {
-          const hours = graceHours[name] + patience;
+          // PromQL's durations are whole.
+          const hours = Math.ceil(graceHours[name]) + patience;
           const accepted = `max by (tenant_id, secret_group) (secret_beside_accepted{secret_group=~"${groupsOf[name]}"}) == 1`;
           return `count_over_time((${accepted})[${hours}h:${60 / pointsAnHour}m]) > ${Math.floor(hours * pointsAnHour * 0.97)}`;
         }),
