@@ -6,6 +6,7 @@ import { writeFile } from "../files.ts";
 import { runFolder } from "../layout.ts";
 import { network } from "../network.ts";
 import { removeSets } from "../policies/enforcer.ts";
+import { askPoliciesFirst } from "../policies/hooks.ts";
 import { chains, closedScript } from "../policies/scripts.ts";
 
 /** Kernel settings that the cluster needs, and those that the kubelet sets by itself. All are put back by `down`. */
@@ -69,15 +70,6 @@ const rules: readonly (readonly [table: string, hook: string, rule: readonly str
   ["filter", "FORWARD", ["-o", network.bridge, "-j", "ACCEPT"]],
 ];
 
-/**
- * Where packets of pods go through the chains of the network policies: first of all, so that no other rule lets them pass.
- * What the node itself sends, the kubelet's probes among it, does not.
- */
-const policyHooks: readonly (readonly [hook: string, match: readonly string[]])[] = [
-  ["FORWARD", []],
-  ["INPUT", ["-i", network.bridge]],
-];
-
 /** Pods have no IPv6 address but the link's own, which policies of addresses don't know: it carries nothing. */
 const hooksOfIpv6 = ["FORWARD", "INPUT"] as const;
 
@@ -108,11 +100,7 @@ async function addPolicyChains(): Promise<void> {
   if ((await attempt(iptables("filter", "-S", chains.entry))).status !== 0) {
     await run(["iptables-restore", "-w", "10", "--noflush"], { input: closedScript(network.pods) });
   }
-  for (const [hook, match] of policyHooks) {
-    const jump = [...match, "-m", "comment", "--comment", "tokenshield lab", "-j", chains.entry];
-    if ((await attempt(iptables("filter", "-C", hook, ...jump))).status !== 0)
-      await run(iptables("filter", "-I", hook, "1", ...jump));
-  }
+  await askPoliciesFirst();
   if (!existsSync(settingPath("net/ipv6"))) return;
   const [, ...words] = iptables("filter");
   if ((await attempt(["ip6tables", ...words, "-N", chains.entry])).status === 0)

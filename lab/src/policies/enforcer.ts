@@ -1,9 +1,13 @@
 import { attempt, run } from "../command.ts";
 import { ruleSetOf } from "./rules.ts";
+import { askPoliciesFirst } from "./hooks.ts";
 import type { Cluster } from "./objects.ts";
 import { chainsScript, setPrefix, setsScript } from "./scripts.ts";
 
-/** Tells the kernel what may pass: new sets first, then all chains at once, and last the end of sets that nothing names. */
+/**
+ * Tells the kernel what may pass: new sets first, then all chains at once, and last the end of sets that nothing names;
+ * and that it asks this before anything else.
+ */
 export class Enforcer {
   private applied = "";
   private made: ReadonlySet<string> = new Set();
@@ -21,6 +25,7 @@ export class Enforcer {
 
   /** @returns whether anything had to be changed. Rejects if the kernel refuses; what it had before stays in force */
   async apply(cluster: Cluster): Promise<boolean> {
+    await askPoliciesFirst();
     const rules = ruleSetOf(cluster, this.others);
     const chains = chainsScript(rules, this.pods);
     if (chains === this.applied) return false;

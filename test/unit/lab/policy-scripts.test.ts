@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { type Labels, type Pod, selects } from "../../../lab/src/policies/objects.ts";
+import { firstScript, policyHooks } from "../../../lab/src/policies/hooks.ts";
 import { ruleSetOf } from "../../../lab/src/policies/rules.ts";
 import { chains, chainsScript, closedScript, setsScript } from "../../../lab/src/policies/scripts.ts";
 
@@ -99,5 +100,20 @@ describe("what the kernel is told", () => {
       .filter((line) => line.startsWith("-A"));
     assert.equal(lines.length, 2);
     for (const line of lines) assert.match(line, /^-A TOKENSHIELD-LAB-POLICY -[sd] 10\.213\.0\.0\/16 -j REJECT/);
+  });
+
+  it("asks the policies before what kube-proxy puts first, which lets every remembered connection pass", () => {
+    const [hook] = policyHooks;
+    assert.ok(hook !== undefined);
+    const own = `-A ${hook.chain} ${hook.rule}`;
+    const kube = `-A ${hook.chain} -m comment --comment "kubernetes forwarding rules" -j KUBE-FORWARD`;
+    const listed = (...rules: readonly string[]): string => [`-P ${hook.chain} ACCEPT`, ...rules, ""].join("\n");
+    const put = `-I ${hook.chain} 1 ${hook.rule}`;
+    const away = `-D ${hook.chain} ${hook.rule}`;
+    const lines = (printed: string): readonly string[] => firstScript(hook, printed).split("\n").filter(Boolean);
+    assert.deepEqual(lines(listed(own, kube)), []);
+    assert.deepEqual(lines(listed(kube, own)), ["*filter", away, put, "COMMIT"]);
+    assert.deepEqual(lines(listed(own, kube, own)), ["*filter", away, away, put, "COMMIT"]);
+    assert.deepEqual(lines(listed(kube)), ["*filter", put, "COMMIT"]);
   });
 });
