@@ -64,7 +64,7 @@ describe("the tenant's MySQL group on the lab", function () {
       "-o",
       "jsonpath={.spec.containers[0].resources.limits.memory}",
     );
-    assert.equal(limit, "512Mi");
+    assert.equal(limit, "640Mi");
     for (const member of members) {
       const status = await inTenant(
         "exec",
@@ -78,7 +78,7 @@ describe("the tenant's MySQL group on the lab", function () {
       );
       const resident = Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1]) / 1024;
       print(`${member}: ${resident.toFixed(0)} MiB resident`);
-      assert.ok(resident > 0 && resident < 512, status);
+      assert.ok(resident > 0 && resident < 640, status);
       assert.match(status, /CapEff:\s+0+\n/);
       assert.match(status, /NoNewPrivs:\s+1/);
     }

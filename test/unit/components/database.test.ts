@@ -258,7 +258,7 @@ describe("the pod of a member", () => {
 
   it("is sure of the server's memory: request and limit are the same", () => {
     const [server] = pod.containers;
-    assert.deepEqual([server?.resources.requests.memory, server?.resources.limits.memory], ["512Mi", "512Mi"]);
+    assert.deepEqual([server?.resources.requests.memory, server?.resources.limits.memory], ["640Mi", "640Mi"]);
   });
 });
 
