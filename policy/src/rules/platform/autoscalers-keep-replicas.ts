@@ -22,7 +22,7 @@ export const autoscalersKeepReplicas = stackRule({
       const target = workloads.find(
         (one) =>
           one.resource.type.endsWith(`:${kind.text ?? ""}`) &&
-          isNamed(one, name.text ?? "") &&
+          isNamed(one, name.text) &&
           one.at("metadata", "namespace").text === autoscaler.at("metadata", "namespace").text,
       );
       if (target === undefined) report(name, "must name a workload of this stack in the same namespace");
@@ -32,8 +32,12 @@ export const autoscalersKeepReplicas = stackRule({
   },
 });
 
-/** Whether a resource has a name in the cluster; one that is given none there is called after the resource. */
-function isNamed(workload: View, name: string): boolean {
+/**
+ * Whether a resource has a name in the cluster. One that is given none there is called after the resource; a plan without a
+ * cluster knows neither its name nor what refers to it.
+ */
+function isNamed(workload: View, name: string | undefined): boolean {
   const own = workload.at("metadata", "name");
-  return own.given ? own.text === name : name.startsWith(`${workload.resource.name}-`);
+  if (own.given || name === undefined) return own.text === name;
+  return name.startsWith(`${workload.resource.name}-`);
 }
