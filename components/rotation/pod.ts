@@ -1,15 +1,9 @@
 import type { types } from "@pulumi/kubernetes";
 import type * as pulumi from "@pulumi/pulumi";
 import type { CertificatePod } from "../certificates/agent-certificate";
-import {
-  authoritiesPath,
-  certificateFiles,
-  certificatesPath,
-  tokenFile,
-  tokenPath,
-} from "../certificates/agent-config";
+import { authoritiesPath, certificateFiles, certificatesPath } from "../certificates/agent-config";
 import { restrictedContainer, restrictedPod } from "../restricted";
-import type { VaultLogin } from "../tokenizer/environment";
+import { vaultEnvironment, type VaultLogin } from "../tokenizer/environment";
 
 /** Where the rotator finds its plan. */
 const planFolder = "/etc/rotator";
@@ -87,14 +81,7 @@ function environmentOf({ vault }: RotatorPodArgs): Readonly<Record<string, pulum
   const certificate = `${certificatesPath}/${certificateFiles.bundle}`;
   return {
     ROTATOR_PLAN: `${planFolder}/${planFile}`,
-    VAULT_ADDR: vault.address,
-    ...(vault.namespace === undefined ? {} : { VAULT_NAMESPACE: vault.namespace }),
-    ...(vault.ownAuthorities === "given"
-      ? { VAULT_CA_FILE: `${authoritiesPath}/${certificateFiles.vaultAuthorities}` }
-      : {}),
-    VAULT_AUTH_MOUNT: vault.authMount,
-    VAULT_K8S_ROLE: vault.role,
-    VAULT_JWT_FILE: `${tokenPath}/${tokenFile}`,
+    ...vaultEnvironment(vault),
     MYSQL_TLS_CA: authorities,
     CONSUMER_CA_FILE: authorities,
     CLIENT_CERTIFICATE_FILE: certificate,

@@ -65,6 +65,22 @@ export interface VaultLogin {
   readonly transitKey: pulumi.Input<string>;
 }
 
+/** What a process of ours logs in to Vault with: where it is, who signed its certificate, its role and its token's file. */
+export function vaultEnvironment(
+  vault: Pick<VaultLogin, "address" | "namespace" | "ownAuthorities" | "authMount" | "role">,
+): Readonly<Record<string, pulumi.Input<string>>> {
+  return {
+    VAULT_ADDR: vault.address,
+    ...(vault.namespace === undefined ? {} : { VAULT_NAMESPACE: vault.namespace }),
+    ...(vault.ownAuthorities === "given"
+      ? { VAULT_CA_FILE: `${authoritiesPath}/${certificateFiles.vaultAuthorities}` }
+      : {}),
+    VAULT_AUTH_MOUNT: vault.authMount,
+    VAULT_K8S_ROLE: vault.role,
+    VAULT_JWT_FILE: `${tokenPath}/${tokenFile}`,
+  };
+}
+
 /** Connections of all tokenizer pods together. The smallest server of the group allows 120, and others log in too. */
 const databaseConnections = 90;
 const mostConnections = 25;
@@ -106,14 +122,7 @@ export function environmentOf(args: EnvironmentArgs): Readonly<Record<string, pu
     DB_CLIENT_CERTIFICATE: `${database.clientCertificate === "shown"}`,
     DB_CA_FILE: `${databasePath}/${databaseAuthorities}`,
     DB_POOL_SIZE: `${poolSize(args.mostPods)}`,
-    VAULT_ADDR: vault.address,
-    ...(vault.namespace === undefined ? {} : { VAULT_NAMESPACE: vault.namespace }),
-    ...(vault.ownAuthorities === "given"
-      ? { VAULT_CA_FILE: `${authoritiesPath}/${certificateFiles.vaultAuthorities}` }
-      : {}),
-    VAULT_AUTH_MOUNT: vault.authMount,
-    VAULT_K8S_ROLE: vault.role,
-    VAULT_JWT_FILE: `${tokenPath}/${tokenFile}`,
+    ...vaultEnvironment(vault),
     VAULT_KV_MOUNT: vault.kvMount,
     VAULT_TRANSIT_MOUNT: vault.transitMount,
     VAULT_TRANSIT_KEY: vault.transitKey,
