@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { layout } from "@tokenshield/lab";
@@ -93,6 +93,31 @@ describe("policies and consumers of the platform on the lab", function () {
     assert.equal(await read(), "", "the update would have put the label back");
     await succeed("up", "--yes", "--refresh", ...withPack());
     assert.equal(await read(), before);
+  });
+
+  it("a remediation is shown in the diff, and changes nothing before the update", async () => {
+    const rule = "accounts-mount-no-token";
+    // A copy beside the platform's state finds the packages of the project. Its exemptions lack those of the rule.
+    const copy = mkdtempSync(join(layout().state, "policy-"));
+    try {
+      for (const name of ["PulumiPolicy.yaml", "package.json", "bin"]) {
+        cpSync(join(pack, name), join(copy, name), { recursive: true });
+      }
+      const exemptions = JSON.parse(readFileSync(join(pack, "exemptions.json"), "utf8")) as readonly { rule: string }[];
+      const kept = exemptions.filter((exemption) => exemption.rule !== rule);
+      assert.ok(kept.length < exemptions.length, `${rule} is exempt for an account of a chart`);
+      writeFileSync(join(copy, "exemptions.json"), JSON.stringify(kept));
+      const file = join(folder, "remediating.json");
+      writeFileSync(file, JSON.stringify(committed));
+      const account = ["get", "serviceaccounts", "-A", "-o", "json"];
+      const before = await kubectl(...account);
+      const printed = await succeed("preview", "--diff", "--policy-pack", copy, "--policy-pack-config", file);
+      assert.match(printed, /automountServiceAccountToken: (true => )?false/);
+      assert.match(printed, new RegExp(rule));
+      assert.equal(await kubectl(...account), before);
+    } finally {
+      rmSync(copy, { recursive: true, force: true });
+    }
   });
 
   it("a consumer's program reads the platform's stack", () => {

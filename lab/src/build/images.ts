@@ -4,6 +4,7 @@ import { run } from "../command.ts";
 import { LabError } from "../errors.ts";
 import { digest, digestFolder, writeFile } from "../files.ts";
 import type { Layout } from "../layout.ts";
+import { locked } from "../lock.ts";
 import type { Progress } from "../progress.ts";
 import { readRecipe, type Recipe } from "./dockerfile.ts";
 import { buildWorkspace } from "./workspaces.ts";
@@ -84,9 +85,12 @@ export async function buildImages(
     const archive = join(at.cache, "images", `${source.name}-${key}.tar`);
     const reference = `${registry}/${source.name}:${key}`;
     if (!existsSync(archive)) {
-      await progress.step(`building image ${source.name}`, (far) =>
-        build(at, source, programs, { reference, archive }, far),
-      );
+      await locked(join(at.cache, "images.lock"), progress, "building images", async () => {
+        if (existsSync(archive)) return;
+        await progress.step(`building image ${source.name}`, (far) =>
+          build(at, source, programs, { reference, archive }, far),
+        );
+      });
     }
     built.push({ name: source.name, reference, archive });
   }

@@ -5,6 +5,7 @@ import { attempt, run } from "../command.ts";
 import { LabError } from "../errors.ts";
 import { digest, digestFolder } from "../files.ts";
 import type { Layout } from "../layout.ts";
+import { locked } from "../lock.ts";
 import type { Progress } from "../progress.ts";
 import { versions } from "../versions.ts";
 
@@ -122,16 +123,21 @@ export async function buildPrograms(
   names: readonly string[] = programGroups.map(({ name }) => name),
 ): Promise<ReadonlyMap<string, string>> {
   const binaries = await binaryPaths(at, names);
-  const missing = programGroups.filter(({ name }) => {
-    const binary = binaries.get(name);
-    return binary !== undefined && !existsSync(binary);
+  const missing = (): readonly ProgramGroup[] =>
+    programGroups.filter(({ name }) => {
+      const binary = binaries.get(name);
+      return binary !== undefined && !existsSync(binary);
+    });
+  if (missing().length === 0) return binaries;
+  await locked(join(at.cache, "programs.lock"), progress, "building programs", async () => {
+    const groups = missing();
+    if (groups.length === 0) return;
+    progress.say(`Programs to build: ${groups.map(({ name }) => name).join(", ")}`);
+    for (const group of groups) {
+      await progress.step(`building ${group.name}`, (far) => build(at, group, binaries.get(group.name) ?? "", far));
+    }
+    removeInBackground(at);
   });
-  if (missing.length === 0) return binaries;
-  progress.say(`Programs to build: ${missing.map(({ name }) => name).join(", ")}`);
-  for (const group of missing) {
-    await progress.step(`building ${group.name}`, (far) => build(at, group, binaries.get(group.name) ?? "", far));
-  }
-  removeInBackground(at);
   return binaries;
 }
 
