@@ -1,5 +1,5 @@
 import { destination, pino } from "pino";
-import { carryOut, makeParts, parseWords, serveMetrics, usage } from "./command/index.ts";
+import { carryOut, makeParts, parseWords, serveMetrics, tellLedgers, usage } from "./command/index.ts";
 import { RotatorError } from "./core/index.ts";
 import { RotationMetrics } from "./records.ts";
 import { readEnvironment, readPlan } from "./settings.ts";
@@ -18,6 +18,10 @@ async function main(words: readonly string[]): Promise<number> {
   const plan = readPlan(environment.ROTATOR_PLAN);
   // Audit records go out before the step that follows them, so that a kill loses none.
   const log = pino({ level: environment.LOG_LEVEL, base: {} }, destination({ fd: 2, sync: true }));
+  if (asked.kind === "exporter") {
+    await tellLedgers(environment, plan, log);
+    return 0;
+  }
   const metrics = new RotationMetrics(plan.tenant, Object.keys(plan.classes));
   const { ROTATOR_METRICS_PORT: port } = environment;
   const server = port === undefined ? undefined : await serveMetrics(metrics.registry, port);

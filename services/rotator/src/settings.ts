@@ -118,6 +118,11 @@ const environment = z
     CLIENT_CERTIFICATE_FILE: z.string().optional(),
     CLIENT_KEY_FILE: z.string().optional(),
     ROTATOR_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+    /** Where `exporter` listens, by TLS with this file's key and certificate. */
+    EXPORTER_PORT: z.coerce.number().int().min(0).max(65_535).default(9105),
+    EXPORTER_CERTIFICATE_FILE: z.string().default("/certificates/tls.pem"),
+    /** Between two looks at the ledgers, in milliseconds. */
+    EXPORTER_INTERVAL: z.coerce.number().int().min(100).max(3_600_000).default(30_000),
     ROTATOR_IDENTITY: z.string().optional(),
     LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   })

@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
+import { ExporterServer } from "@tokenshield/exporter";
 import { readFigures } from "./manager.ts";
-import { ExporterServer } from "./server.ts";
+import { scrape } from "./metrics.ts";
 
 /** `main.mjs --listen 9302 --squid 3130 --certificate FILE --authority FILE`: the exporter beside a Squid. */
 const { values } = parseArgs({
@@ -27,9 +28,10 @@ function port(name: "listen" | "squid"): number {
 }
 
 const squid = port("squid");
-const server = new ExporterServer(given("certificate"), {
+const sources = {
   figures: () => readFigures(squid),
   certificates: { transport: given("certificate"), authority: given("authority") },
-});
+};
+const server = new ExporterServer(given("certificate"), { "/metrics": () => scrape(sources) });
 await server.listen(port("listen"));
 for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => void server.close());

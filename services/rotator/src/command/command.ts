@@ -20,6 +20,7 @@ import { statusOf, statusTable } from "./status.ts";
 
 export const usage = `usage: rotator job [CLASS…]     carries what the plan begins until every consumer uses it
        rotator sweep [CLASS…]   closes graces that are over, finishes what a crash left, carries out what the API was asked for
+       rotator exporter         tells Prometheus what the ledgers say, until it is ended
        rotator --status [--json] [CLASS…]
        rotator --rollback CLASS
        rotator --compromised CLASS
@@ -39,6 +40,7 @@ Exit status: 0 done, 1 a class could not be brought on, 2 wrong usage or setting
 /** What the command line asks for. */
 export type Asked =
   | { readonly kind: "help" }
+  | { readonly kind: "exporter" }
   | {
       readonly kind: "job" | "sweep";
       readonly classes: readonly string[];
@@ -74,12 +76,13 @@ export function parseWords(words: readonly string[]): Asked {
   if (order !== undefined && second === undefined && count === 1 && verb === undefined) return order;
   if (values.status === true && count === 1)
     return { kind: "status", classes: positionals, as: values.json === true ? "json" : "table" };
+  if (count === 0 && verb === "exporter" && classes.length === 0 && !dryRun) return { kind: "exporter" };
   if (count === 0 && (verb === "job" || verb === "sweep")) {
     return { kind: verb, classes, dryRun, why: values.why ?? (verb === "job" ? "a stack update" : "scheduled") };
   }
   throw new RotatorError(
     "SETTINGS",
-    "expected one of job, sweep, --status, --rollback, --compromised, --adopt; see --help",
+    "expected one of job, sweep, exporter, --status, --rollback, --compromised, --adopt; see --help",
   );
 }
 
@@ -114,7 +117,7 @@ export interface Surroundings {
  * @throws RotatorError `SETTINGS` where a class is not of the plan
  */
 export async function carryOut(
-  asked: Exclude<Asked, { kind: "help" }>,
+  asked: Exclude<Asked, { kind: "help" | "exporter" }>,
   parts: Parts,
   around: Surroundings,
 ): Promise<number> {

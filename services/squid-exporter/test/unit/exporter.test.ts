@@ -7,10 +7,10 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { TLSSocket } from "node:tls";
 import { join } from "node:path";
+import { ExporterServer } from "@tokenshield/exporter";
 import { figuresOf } from "../../src/figures.ts";
 import { readFigures } from "../../src/manager.ts";
 import { scrape } from "../../src/metrics.ts";
-import { ExporterServer } from "../../src/server.ts";
 
 /** As Squid 7 writes them, shortened. */
 const counters = [
@@ -114,7 +114,7 @@ describe("the exporter beside Squid", () => {
     this.timeout(20_000);
     const port = await squid((path) => (path.endsWith("counters") ? counters : info));
     const sources = { figures: () => readFigures(port), certificates: {} };
-    const server = new ExporterServer(bundle, sources);
+    const server = new ExporterServer(bundle, { "/metrics": () => scrape(sources) });
     const at = await server.listen(0, "127.0.0.1");
     const get = (path: string, method = "GET"): Promise<{ status: number; subject: unknown }> =>
       new Promise((resolve, reject) => {

@@ -1,12 +1,20 @@
 import { readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:https";
 import type { AddressInfo } from "node:net";
-import { scrape, type Sources } from "./metrics.ts";
 
 /** How often the certificate's file is looked at, in milliseconds. */
 const pause = 5_000;
 
-/** Serves `/metrics` by TLS 1.3, with a certificate that is taken up anew whenever its file changes. */
+/** What is answered to a question for one page. */
+export interface Page {
+  readonly text: string;
+  /** Content type. Default: plain text. */
+  readonly type?: string;
+  /** Default: 200. */
+  readonly status?: number;
+}
+
+/** Serves pages by TLS 1.3, with a certificate that is taken up anew whenever its file changes. */
 export class ExporterServer {
   readonly #server: Server;
   readonly #bundle: string;
@@ -15,25 +23,24 @@ export class ExporterServer {
 
   /**
    * @param bundle path of a file with key and certificate, PEM
-   * @throws Error if it can't be read
+   * @param pages by path, such as `/metrics`; one that rejects is answered with 500, and without its reason
+   * @throws Error if the file can't be read
    */
-  constructor(bundle: string, sources: Sources) {
+  constructor(bundle: string, pages: Readonly<Record<string, () => Promise<Page>>>) {
     this.#bundle = bundle;
     this.#known = statSync(bundle).mtimeMs;
     const pem = readFileSync(bundle);
-    this.#server = createServer({ key: pem, cert: pem, minVersion: "TLSv1.3" }, ({ method, url }, response) => {
-      const refuse = (status: number, why: string): void => {
-        response.writeHead(status, { "content-type": "text/plain" }).end(`${why}\n`);
+    this.#server = createServer({ key: pem, cert: pem, minVersion: "TLSv1.3" }, ({ method, url = "" }, response) => {
+      const answer = ({ text, type = "text/plain", status = 200 }: Page): void => {
+        response.writeHead(status, { "content-type": type }).end(text);
       };
-      if (method !== "GET") refuse(405, "expected GET");
-      else if (url !== "/metrics") refuse(404, "no such page");
+      const page = Object.hasOwn(pages, url) ? pages[url] : undefined;
+      if (method !== "GET") answer({ status: 405, text: "expected GET\n" });
+      else if (page === undefined) answer({ status: 404, text: "no such page\n" });
       else {
-        scrape(sources).then(
-          ({ text, type }) => response.writeHead(200, { "content-type": type }).end(text),
-          () => {
-            refuse(500, "the metrics can't be read");
-          },
-        );
+        page().then(answer, () => {
+          answer({ status: 500, text: "the page can't be read\n" });
+        });
       }
     });
     this.#timer = setInterval(() => {

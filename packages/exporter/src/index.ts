@@ -1,0 +1,1 @@
+export { ExporterServer, type Page } from "./server.ts";
