@@ -1,5 +1,15 @@
 /** The parts of a tenant: what runs as pods of its own, with an account, a Vault role and network policies of its own. */
-export const parts = ["tokenizer", "database", "inbound", "outbound", "dashboard", "backup", "rotator"] as const;
+export const parts = [
+  "tokenizer",
+  "database",
+  "inbound",
+  "outbound",
+  "dashboard",
+  "backup",
+  "rotator",
+  /** Reads the ledgers of the rotations for Prometheus. */
+  "ledgers",
+] as const;
 
 /** One of `parts`. */
 export type Part = (typeof parts)[number];
@@ -30,6 +40,8 @@ export const ports = {
   groupReplication: 33061,
   /** Agent beside MySQL, health and metrics. */
   mysqlAgent: 9104,
+  /** What the ledgers of rotations say, metrics and health. */
+  ledgers: 9105,
   /** Dashboard. */
   dashboard: 8443,
 } as const;

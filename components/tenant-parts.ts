@@ -11,6 +11,7 @@ export function partsOf(settings: Settings, { spec }: TenantSettings): Part[] {
     dashboard: spec.dashboard.enabled,
     backup: spec.highAvailability.database.backups.enabled,
     rotator: true,
+    ledgers: settings.monitoring.mode !== "none" && spec.monitoring.prometheus.serviceMonitor,
   };
   return parts.filter((part) => present[part]);
 }

@@ -30,7 +30,7 @@ import { Tokenizer } from "./tokenizer/tokenizer";
 import type { VaultFoundation } from "./vault/foundation";
 import { rotationPolicies } from "./rotation/policies";
 import type { Rotator } from "./rotation/rotator";
-import { tenantRotator } from "./rotation/tenant-rotator";
+import { rotatorParts, tenantRotator } from "./rotation/tenant-rotator";
 import { certificateNames, serviceNames, TenantVault } from "./vault/tenant";
 
 /** Arguments of `TokenShield`. */
@@ -194,8 +194,11 @@ export class TokenShield extends pulumi.ComponentResource {
   /** Its runs ask every pod and every member, so it comes after them. */
   private makeRotator(namespace: string): Rotator {
     const { settings, tenant, foundation, vaultCa } = this.args;
-    const [certificate, account] = [partOf(this.certificates, "rotator"), partOf(this.accounts, "rotator")];
-    const asked = [this.database, this.tokenizer, this.proxies.ingress, this.proxies.egress];
+    const needed = [
+      ...[this.vault, this.isolation, ...this.classes.values()],
+      ...rotatorParts.flatMap((part) => [this.certificates.get(part), this.accounts.get(part)]),
+      ...[this.database, this.tokenizer, this.proxies.ingress, this.proxies.egress],
+    ];
     return tenantRotator(
       `${this.prefix}-rotator`,
       {
@@ -204,20 +207,14 @@ export class TokenShield extends pulumi.ComponentResource {
         namespace,
         foundation,
         ownAuthorities: vaultCa === undefined ? "public" : "given",
-        role: this.roleOf("rotator"),
-        account,
-        certificate,
+        roles: this.vault.roles,
+        accounts: this.accounts,
+        certificates: this.certificates,
         database: this.database,
         rotation: this.rotation,
         labels: this.labels(),
       },
-      {
-        ...this.inNamespace(),
-        dependsOn: [
-          ...[this.vault, this.isolation, certificate, account, ...this.classes.values()],
-          ...asked.filter((one) => pulumi.Resource.isInstance(one)),
-        ],
-      },
+      { ...this.inNamespace(), dependsOn: needed.filter((one) => pulumi.Resource.isInstance(one)) },
     );
   }
 

@@ -19,6 +19,7 @@ const tenantPorts: Readonly<
   database: { served: ["metrics"], scheme: "http" },
   inbound: { served: ["metrics"], scheme: "https" },
   outbound: { served: ["metrics", "squid-metrics"], scheme: "https" },
+  ledgers: { served: ["metrics"], scheme: "https" },
 };
 
 /** The numbers of the same ports, for the network policies. */
@@ -27,6 +28,7 @@ export const scrapedPorts: Readonly<Record<TenantJob, readonly number[]>> = {
   database: [ports.mysqlAgent],
   inbound: [ports.inboundMetrics],
   outbound: [ports.outboundMetrics, ports.squidMetrics],
+  ledgers: [ports.ledgers],
 };
 
 /** Sets a label of every series of a target. */

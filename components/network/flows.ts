@@ -146,6 +146,7 @@ function* served({ ingressNamespaces, application, gateways, prometheus }: FlowA
     ["database", [ports.mysqlAgent]],
     ["inbound", [ports.inboundMetrics]],
     ["outbound", [ports.outboundMetrics, ports.squidMetrics]],
+    ["ledgers", [ports.ledgers]],
   ] as const;
   for (const [name, numbers] of scraped) {
     yield { from: scraper, to: part(name), ports: tcp(...numbers), why: "metrics" };

@@ -6,6 +6,7 @@ import { badName, refuse } from "../checks";
 import { accountName, type LabelArgs, labelsOf } from "../parts";
 import type { ClassPlan, RotationPlan } from "../secrets/plan";
 import { beginningOf, planText, rotatorPlan, type RotatorPlanArgs } from "./plan-file";
+import { LedgerExporter } from "./ledger-exporter";
 import { planFile, rotatorContainer, rotatorPod, type RotatorPodArgs } from "./pod";
 
 /** Arguments of `Rotator`. */
@@ -16,8 +17,15 @@ export interface RotatorArgs extends Omit<RotatorPodArgs, "labels">, Omit<Rotato
   readonly database: pulumi.Input<RotatorPlanArgs["database"]>;
   /** What this update does with each class. Plain, as it decides which Jobs there are. */
   readonly rotation: RotationPlan;
+  /** By which login and certificate Prometheus is told what the ledgers say. Absent: it isn't. */
+  readonly exporter?: PodIdentity | undefined;
   /** Labels. */
   readonly labels: LabelArgs;
+}
+
+/** What a pod logs in and speaks by: an account, its certificate and its Vault role. */
+export interface PodIdentity extends Pick<RotatorPodArgs, "account" | "certificate"> {
+  readonly role: pulumi.Input<string>;
 }
 
 /** Longest time of a run, in seconds: its steps have limits of their own, which together are less. */
@@ -39,6 +47,8 @@ export class Rotator extends pulumi.ComponentResource {
   readonly sweep: CronJob;
   /** The runs that this update waits for, by class. */
   readonly jobs: ReadonlyMap<string, Job>;
+  /** What tells Prometheus of the ledgers. */
+  readonly exporter: LedgerExporter | undefined;
 
   constructor(
     private readonly prefix: string,
@@ -47,7 +57,9 @@ export class Rotator extends pulumi.ComponentResource {
   ) {
     super("tokenshield:rotation:Rotator", prefix, {}, opts);
     refuse(`Rotator ${prefix}`, [...badName("tenant", args.tenant, 30), ...badName("namespace", args.namespace)]);
-    this.sweep = this.makeSweep();
+    const plan = this.makePlan(`${this.prefix}-plan`, {});
+    this.sweep = this.makeSweep(plan);
+    this.exporter = args.exporter === undefined ? undefined : this.makeExporter(args.exporter, plan);
     this.jobs = new Map(
       Object.entries(args.rotation)
         .filter(([, { action }]) => action === "advance" || action === "resume")
@@ -75,8 +87,17 @@ export class Rotator extends pulumi.ComponentResource {
     return rotatorPod({ ...this.args, labels: labelsOf({ ...this.args.labels, part: "rotator" }) }, { plan, words });
   }
 
-  private makeSweep(): CronJob {
-    const plan = this.makePlan(`${this.prefix}-plan`, {});
+  private makeExporter({ role, ...identity }: PodIdentity, plan: pulumi.Output<string>): LedgerExporter {
+    const { namespace, image, labels, vault } = this.args;
+    const login = { ...vault, role };
+    return new LedgerExporter(
+      `${this.prefix}-ledgers`,
+      { ...identity, namespace, image, labels, plan, vault: login },
+      { parent: this },
+    );
+  }
+
+  private makeSweep(plan: pulumi.Output<string>): CronJob {
     return new CronJob(
       this.prefix,
       {

@@ -1,16 +1,20 @@
 import type { ServiceAccount } from "@pulumi/kubernetes/core/v1";
 import type * as pulumi from "@pulumi/pulumi";
+import type { AuthBackendRole } from "@pulumi/vault/kubernetes";
 import type { Settings, TenantSettings } from "../../stacks/settings";
 import type { AgentCertificate } from "../certificates/agent-certificate";
 import type { Database } from "../database/database";
 import { membersOf } from "../database/members";
-import type { LabelArgs } from "../parts";
+import type { LabelArgs, Part } from "../parts";
 import { secretGroups } from "../secrets/catalog";
 import type { RotationPlan } from "../secrets/plan";
 import type { VaultFoundation } from "../vault/foundation";
 import { keyName, mountNames } from "../vault/names";
 import { rotationPolicies } from "./policies";
-import { Rotator } from "./rotator";
+import { type PodIdentity, Rotator } from "./rotator";
+
+/** The parts that run the rotator's program: itself, and what tells Prometheus of its ledgers, where that is there. */
+export const rotatorParts = ["rotator", "ledgers"] as const satisfies readonly Part[];
 
 /** What a tenant's rotator is made of. */
 export interface TenantRotatorArgs {
@@ -21,10 +25,10 @@ export interface TenantRotatorArgs {
   readonly foundation: Pick<VaultFoundation, "kv" | "authMount">;
   /** Whether Vault's certificate is signed by authorities of its own. */
   readonly ownAuthorities: "given" | "public";
-  /** The rotator's Vault role. */
-  readonly role: pulumi.Input<string>;
-  readonly account: ServiceAccount;
-  readonly certificate: AgentCertificate;
+  /** Vault roles, accounts and certificates by part; those of `rotatorParts` are used. */
+  readonly roles: ReadonlyMap<Part, AuthBackendRole>;
+  readonly accounts: ReadonlyMap<Part, ServiceAccount>;
+  readonly certificates: ReadonlyMap<Part, AgentCertificate>;
   readonly database: Database;
   /** What this update does with each class. */
   readonly rotation: RotationPlan;
@@ -35,6 +39,8 @@ export interface TenantRotatorArgs {
 export function tenantRotator(name: string, args: TenantRotatorArgs, opts: pulumi.ComponentResourceOptions): Rotator {
   const { settings, tenant, foundation, database } = args;
   const { vault } = settings;
+  const own = identityOf(args, "rotator");
+  if (own === undefined) throw new Error("the rotator is no part of this tenant");
   return new Rotator(
     name,
     {
@@ -47,18 +53,29 @@ export function tenantRotator(name: string, args: TenantRotatorArgs, opts: pulum
       schema: database.schema,
       database: settings.database.kind === "group" ? { members: membersOf(settings, tenant) } : database.address,
       rotation: args.rotation,
+      exporter: identityOf(args, "ledgers"),
       image: settings.registry.references.rotator,
-      account: args.account.metadata.name,
-      certificate: args.certificate.pod,
+      account: own.account,
+      certificate: own.certificate,
       vault: {
         address: vault.podAddress ?? vault.address,
         namespace: vault.namespace,
         ownAuthorities: args.ownAuthorities,
         authMount: foundation.authMount,
-        role: args.role,
+        role: own.role,
       },
       labels: args.labels,
     },
     opts,
   );
+}
+
+/** What the pods of a part log in and speak by; undefined where the tenant has no such part. */
+function identityOf(
+  { roles, accounts, certificates }: Pick<TenantRotatorArgs, "roles" | "accounts" | "certificates">,
+  part: Part,
+): PodIdentity | undefined {
+  const [role, account, certificate] = [roles.get(part), accounts.get(part), certificates.get(part)];
+  if (role === undefined || account === undefined || certificate === undefined) return undefined;
+  return { role: role.roleName, account: account.metadata.name, certificate: certificate.pod };
 }

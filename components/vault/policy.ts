@@ -19,7 +19,7 @@ export interface PolicyArgs {
   readonly groupsOf: (part: Part) => readonly string[];
   /** All generated groups of the tenant, for the rotator. */
   readonly groups: readonly string[];
-  /** All rotation classes of the tenant, for the rotator. */
+  /** All rotation classes of the tenant, for the rotator and for who reads their ledgers. */
   readonly classes: readonly string[];
   /** What the egress proxy's own authorities may sign for. */
   readonly bump: BumpArgs;
@@ -74,6 +74,8 @@ export function policyRules(part: Part, args: PolicyArgs): PolicyRule[] {
       ...args.classes.map((name) => write(`${kv}/data/${ledgerPath(tenant, name)}`)),
     );
   }
+  // Ledgers alone, which hold no secret.
+  if (part === "ledgers") rules.push(...args.classes.map((name) => read(`${kv}/data/${ledgerPath(tenant, name)}`)));
   return merged(rules);
 }
 

@@ -8,7 +8,7 @@ export type Severity = (typeof severities)[number];
 export type Control = "audit" | "secret-rotation" | "certificate-renewal" | "card-reveals" | "logins";
 
 /** What Prometheus scrapes of a tenant, by the part that serves it. */
-export const tenantJobs = ["tokenizer", "database", "inbound", "outbound"] as const;
+export const tenantJobs = ["tokenizer", "database", "inbound", "outbound", "ledgers"] as const;
 
 /** One of `tenantJobs`; the label `job` of its series. */
 export type TenantJob = (typeof tenantJobs)[number];

@@ -44,7 +44,10 @@ const targetMissing: Alert = {
     series: {
       'up{job="tokenizer",tenant="acme",pod="a"}': "1x5 _x25",
       ...Object.fromEntries(
-        ["database", "inbound", "outbound"].map((job) => [`up{job="${job}",tenant="acme",pod="${job}"}`, "1x30"]),
+        ["database", "inbound", "outbound", "ledgers"].map((job) => [
+          `up{job="${job}",tenant="acme",pod="${job}"}`,
+          "1x30",
+        ]),
       ),
       ...Object.fromEntries(
         ["prometheus", "alertmanager", "prometheus-operator", "csi-driver", "apiserver"].map((job) => [
@@ -61,7 +64,10 @@ const targetMissing: Alert = {
     series: {
       'up{job="tokenizer",tenant="acme",pod="a"}': "0x30",
       ...Object.fromEntries(
-        ["database", "inbound", "outbound"].map((job) => [`up{job="${job}",tenant="acme",pod="${job}"}`, "1x30"]),
+        ["database", "inbound", "outbound", "ledgers"].map((job) => [
+          `up{job="${job}",tenant="acme",pod="${job}"}`,
+          "1x30",
+        ]),
       ),
       ...Object.fromEntries(
         ["prometheus", "alertmanager", "prometheus-operator", "csi-driver", "apiserver"].map((job) => [

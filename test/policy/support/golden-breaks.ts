@@ -78,7 +78,9 @@ function workloadOf(part: string): string {
   return keyOf(found);
 }
 
-const availability = served.flatMap((workload) => {
+/** A single pod needs no budget, and has nothing to be spread from. */
+const replicated = served.filter(({ props }) => below(props, ["spec", "replicas"]) !== 1);
+const availability = replicated.flatMap((workload) => {
   const on = keyOf(workload);
   const budget = keyOf(golden(`:PodDisruptionBudget::${workload.name}`));
   return [

@@ -36,6 +36,7 @@ describe("monitoring", () => {
       database: scrapedPorts.database,
       inbound: scrapedPorts.inbound,
       outbound: scrapedPorts.outbound,
+      ledgers: scrapedPorts.ledgers,
     });
   });
 
@@ -83,7 +84,7 @@ describe("monitoring", () => {
       assert.deepEqual(ofKind(graph, kind), [], kind);
     }
     const made = [...ofKind(graph, "PodMonitor"), ...ofKind(graph, "PrometheusRule")];
-    assert.equal(made.length, 5);
+    assert.equal(made.length, 6);
     for (const { inputs } of made) {
       assert.equal((inputs["metadata"] as { labels: Record<string, string> }).labels["release"], "prometheus");
     }

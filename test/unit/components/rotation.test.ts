@@ -266,3 +266,41 @@ describe("Rotator", () => {
     assert.equal(rotation?.["jwt"]?.generation, 2);
   });
 });
+
+describe("LedgerExporter", () => {
+  const exportersOf = (graph: readonly RegisteredResource[]): readonly RegisteredResource[] =>
+    graph.filter(({ type, name }) => type === "kubernetes:apps/v1:Deployment" && name.endsWith("-ledgers"));
+
+  it("is one pod that reads the rotator's plan and logs in by an account and a role of its own", async () => {
+    const { graph } = await built(raw);
+    const [deployment, ...others] = exportersOf(graph);
+    assert.deepEqual(others, []);
+    assert.equal((deployment?.inputs["spec"] as { replicas: number }).replicas, 1);
+    const { spec } = templateOf(deployment);
+    const { serviceAccountName } = spec as unknown as { serviceAccountName: string };
+    assert.equal(serviceAccountName, "tokenshield-ledgers");
+    const [container] = spec.containers;
+    assert.deepEqual(parseWords(container?.args ?? []), { kind: "exporter" });
+    const environment = readEnvironment(Object.fromEntries((container?.env ?? []).map((one) => [one.name, one.value])));
+    assert.equal(environment.VAULT_K8S_ROLE, "tokenshield-lab-acme-ledgers");
+    assert.equal(environment.EXPORTER_PORT, 9105);
+    const cron = graph.find(({ type }) => type === "kubernetes:batch/v1:CronJob");
+    const { jobTemplate } = cron?.inputs["spec"] as { jobTemplate: { spec: { template: Template } } };
+    const planOfPod = ({ spec: { volumes } }: Template): unknown => volumes.find(({ name }) => name === "plan");
+    assert.deepEqual(planOfPod({ spec }), planOfPod(jobTemplate.spec.template));
+  });
+
+  it("is there where Prometheus reads the tenant, and with it everything that is its own", async () => {
+    const silent = (raw["tenants"] as { spec: object }[]).map((one) => ({
+      ...one,
+      spec: { ...one.spec, monitoring: {} },
+    }));
+    for (const settings of [{ monitoring: { mode: "none" } }, { tenants: silent }]) {
+      const { graph } = await built({ ...raw, ...settings });
+      assert.deepEqual(
+        graph.filter(({ name }) => name.includes("-ledgers")).map(({ name }) => name),
+        [],
+      );
+    }
+  });
+});

@@ -56,12 +56,26 @@ describe("the rights of a part in Vault", () => {
     for (const part of parts.filter((one) => one !== "rotator")) {
       const kv = rights(part).filter((right) => right.includes("tokenshield-lab/"));
       assert.ok(
-        kv.every((right) => right.startsWith("read ") && !/-staged|\/rotation\//.test(right)),
+        kv.every((right) => right.startsWith("read ") && !/-staged/.test(right)),
         part,
       );
     }
+    const readers = parts.filter((part) => rights(part).some((right) => right.includes("/rotation/")));
+    assert.deepEqual(readers, ["rotator", "ledgers"]);
     assert.ok(rights("rotator").includes("update tokenshield-lab/data/tenants/acme/rotation/jwt"));
     assert.ok(rights("rotator").includes("read tokenshield-lab/data/tenants/acme/jwt-staged"));
+  });
+
+  it("let who tells of the ledgers read these, and nothing else of the tenant but its certificate", () => {
+    assert.deepEqual(
+      rights("ledgers").filter((right) => !right.includes("auth/token/")),
+      [
+        "update tokenshield-lab-pki-acme/issue/ledgers",
+        ...["api", "database", "encryption", "jwt"].map(
+          (name) => `read tokenshield-lab/data/tenants/acme/rotation/${name}`,
+        ),
+      ],
+    );
   });
 
   it("let a part read the groups that it mounts, and no other", () => {

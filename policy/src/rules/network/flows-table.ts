@@ -21,7 +21,7 @@ export interface FlowRow {
 }
 
 const tcp = (...ports: readonly number[]): string[] => ports.map((port) => `TCP ${port}`);
-const everyPart = ["tokenizer", "database", "inbound", "outbound", "dashboard", "backup", "rotator"];
+const everyPart = ["tokenizer", "database", "inbound", "outbound", "dashboard", "backup", "rotator", "ledgers"];
 
 /**
  * The flows that were agreed on. It is the reviewed copy of `components/network/flows.ts`, which makes the policies; a
@@ -55,4 +55,5 @@ export const flowsTable: readonly FlowRow[] = [
   { from: "prometheus", to: "database", ports: tcp(9104) },
   { from: "prometheus", to: "inbound", ports: tcp(8404) },
   { from: "prometheus", to: "outbound", ports: tcp(9301, 9302) },
+  { from: "prometheus", to: "ledgers", ports: tcp(9105) },
 ];
