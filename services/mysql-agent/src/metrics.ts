@@ -11,17 +11,19 @@ const blocks = ["errant", "diverged", "lost", "unheard"] as const;
 /**
  * The agent's metrics. Read from the agent when they are scraped, so that a scrape costs the server nothing.
  *
+ * @param readings what the last looks at the server found
  * @param group the group's name, a label of every series
  * @param secrets which passwords the agent works with; absent where it knows no tenant
  */
 export function metrics(
   agent: Agent,
-  figures: () => Figures | undefined,
+  readings: { readonly figures: Figures | undefined; readonly lastBackup: number | undefined },
   group: string,
   secrets?: { readonly tenant: string; readonly inUse: () => readonly InUse[] },
 ): Registry {
   const registry = new Registry();
   registry.setDefaultLabels({ group });
+  const figures = (): Figures | undefined => readings.figures;
   const gauge = (name: string, help: string, read: () => number): void => {
     new Gauge({
       name,
@@ -130,6 +132,15 @@ export function metrics(
     "How long flow control held writes back on this member",
     (now) => now.throttledMicroseconds / 1_000_000,
   );
+  new Gauge({
+    name: "mysql_agent_backup_last_success_timestamp_seconds",
+    help: "When the last backup ended well, by the histories in the server, in seconds since 1970; 0 where none is recorded",
+    registers: [registry],
+    collect() {
+      if (readings.lastBackup === undefined) this.remove();
+      else this.set(readings.lastBackup);
+    },
+  });
   if (secrets !== undefined) tellSecretsInUse(registry, secrets);
   return registry;
 }

@@ -58,14 +58,10 @@ export async function runAgent(settings: Settings, log: Log, stop: AbortSignal):
     patience: settings.AGENT_PATIENCE,
     cloneBeyond: settings.MYSQL_CLONE_BEYOND,
   });
-  const probes = new Probes(
-    agent,
-    metrics(agent, () => server.figures, group, secretsInUse(settings, server, passwords)),
-    {
-      silence: settings.AGENT_SILENCE,
-      round: 15_000,
-    },
-  );
+  const probes = new Probes(agent, metrics(agent, server, group, secretsInUse(settings, server, passwords)), {
+    silence: settings.AGENT_SILENCE,
+    round: 15_000,
+  });
   const port = await probes.listen(settings.AGENT_HOST, settings.AGENT_PORT);
   log.info({ port, incarnation }, "runs");
   try {

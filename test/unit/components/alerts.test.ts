@@ -187,7 +187,7 @@ describe("metrics that alerts name", () => {
   it("are served by the agent beside MySQL, with their labels", async () => {
     const vitals = { view: { kind: "down" }, sinceRound: 0, silent: 0 };
     const agent = { vitals: () => vitals, action: { kind: "rest" }, boardError: undefined } as unknown as Agent;
-    check("mysql-agent", await agentMetrics(agent, () => undefined, "cards").metrics());
+    check("mysql-agent", await agentMetrics(agent, { figures: undefined, lastBackup: 0 }, "cards").metrics());
   });
 
   it("are served by the CSI driver, with their labels", async () => {

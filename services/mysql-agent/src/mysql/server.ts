@@ -15,6 +15,7 @@ import type { CertificateFile } from "../certificate.ts";
 import { AgentError } from "../errors.ts";
 import type { Member, Seen, ServerView } from "../members.ts";
 import type { Server } from "../ports.ts";
+import { lastBackup } from "./backups.ts";
 import { type Figures, figures, look } from "./observe.ts";
 
 /** Passwords of the group's accounts, read anew each time. */
@@ -51,6 +52,9 @@ const program = "tokenshield-mysql-agent";
 /** Time limits of errands in milliseconds: START waits up to a minute for a view by itself, STOP half a minute. */
 const limits = { start: 180_000, stop: 120_000, clone: 24 * 3_600_000, handOver: 60_000, tend: 20_000 };
 
+/** How often the histories of backups are read, in milliseconds. */
+const backupsEvery = 60_000;
+
 /** The server restarted itself, or ended because nothing restarts it from inside (ER_CLIENT_..., 3707): a clone is done. */
 const restarting: ReadonlySet<number> = new Set([0, 3707]);
 
@@ -66,6 +70,8 @@ export class MySqlServer implements Server {
   /** A session that was replaced: the server may still show it for a moment. */
   #replaced: number | undefined;
   #figures: Figures | undefined;
+  #lastBackup: number | undefined;
+  #backupsAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: MySqlServerOptions) {
     this.#options = options;
@@ -77,6 +83,11 @@ export class MySqlServer implements Server {
     return this.#figures;
   }
 
+  /** End of the last backup, in seconds since 1970, 0 where none is recorded; undefined while that can't be read. */
+  get lastBackup(): number | undefined {
+    return this.#lastBackup;
+  }
+
   async observe(): Promise<ServerView> {
     this.#figures = undefined;
     try {
@@ -85,6 +96,7 @@ export class MySqlServer implements Server {
       if (left > 0) return { kind: "unsettled", why: `${left} sessions of a former agent are being ended` };
       const view = await look(session, this.#options.certificate());
       if (view.state !== "offline") this.#figures = await figures(session);
+      await this.#readBackups(session);
       return view;
     } catch (error) {
       this.#forget();
@@ -198,6 +210,18 @@ export class MySqlServer implements Server {
     if (this.#replaced !== undefined) this.#own.add(this.#replaced);
     this.#observer = await this.#login(this.#options.patience);
     return this.#observer;
+  }
+
+  async #readBackups(session: Session): Promise<void> {
+    if (performance.now() - this.#backupsAt < backupsEvery) return;
+    try {
+      this.#lastBackup = await lastBackup(session);
+    } catch (error) {
+      // A history of another form is no fault of the server's; that nobody can read it shows in the metrics.
+      if (!(error instanceof MySqlRefusal && error.errno > 0)) throw error;
+      this.#lastBackup = undefined;
+    }
+    this.#backupsAt = performance.now();
   }
 
   #forget(): void {
