@@ -1,4 +1,5 @@
-import { namespaceOf, type Settings } from "../../stacks/settings";
+import { namespaceOf, type Settings, type TenantSettings } from "../../stacks/settings";
+import { longestPauseHours } from "../../stacks/schedule";
 import { membersOf } from "../database/members";
 import type { TokenShield } from "../tokenshield";
 import { type ClusterJob, clusterJobs, type TenantJob, tenantJobs } from "./alerts/alert";
@@ -10,6 +11,7 @@ export interface Scraped {
   readonly namespace: string;
   readonly jobs: readonly TenantJob[];
   readonly members: number;
+  readonly backupHours: number | undefined;
   readonly shield: TokenShield;
 }
 
@@ -39,7 +41,21 @@ export function scrapedTenants(settings: Settings, tenants: ReadonlyMap<string, 
       if (shield === undefined || !tenant.spec.monitoring.prometheus.serviceMonitor) return [];
       const jobs = tenantJobs.filter((job) => shield.accounts.has(job));
       const members = jobs.includes("database") ? membersOf(settings, tenant) : 0;
-      return [{ name: tenant.name, namespace: namespaceOf(settings.environment, tenant), jobs, members, shield }];
+      const namespace = namespaceOf(settings.environment, tenant);
+      return [{ name: tenant.name, namespace, jobs, members, backupHours: backupHours(settings, tenant), shield }];
     })
     .sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** How long a backup may take beyond its schedule, in hours. */
+const backupMargin = 2;
+
+/** Hours in a year, after which a backup is old whatever its schedule says. */
+const yearHours = 366 * 24;
+
+/** The age at which the last backup of a tenant's group is too old, in hours; undefined where none is taken of one. */
+export function backupHours({ database }: Settings, { spec }: TenantSettings): number | undefined {
+  const { enabled, schedule } = spec.highAvailability.database.backups;
+  if (!enabled || database.kind !== "group") return undefined;
+  return Math.min(longestPauseHours(schedule), yearHours) + backupMargin;
 }

@@ -6,7 +6,8 @@ import { labProgram } from "./programs.ts";
 const help = `usage: npm run status
 
 How the platform on the embedded cluster does, as its Prometheus knows it: targets, alerts, rates, latencies, the
-database's roles, ages of keys. Ends with 0 if every target is up and no critical alert fires, and with 3 if not.
+database's roles, ages of keys and secrets, and when the next are due. Ends with 0 if every target is up and no critical
+alert fires, and with 3 if not.
 `;
 
 /** One line of figures: a query, and how its values are written. */
@@ -64,6 +65,18 @@ export const figures: readonly Figure[] = [
     title: "key age",
     query: "max by (tenant, type) (tokenshield_key_age_seconds)",
     by: ["tenant", "type"],
+    write: days,
+  },
+  {
+    title: "secret age",
+    query: "time() - max by (tenant_id, class) (rotation_last_success_timestamp_seconds)",
+    by: ["tenant_id", "class"],
+    write: days,
+  },
+  {
+    title: "next due in",
+    query: "min by (tenant_id, class) (rotation_next_due_timestamp_seconds) - time()",
+    by: ["tenant_id", "class"],
     write: days,
   },
   {

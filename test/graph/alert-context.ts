@@ -2,7 +2,7 @@ import { type AlertContext, clusterJobs, tenantJobs } from "../../bin/components
 
 /** A platform in which everything that alerts watch is there: one tenant, with a group of three members. */
 export const everything: AlertContext = {
-  tenants: [{ name: "acme", jobs: tenantJobs, members: 3 }],
+  tenants: [{ name: "acme", jobs: tenantJobs, members: 3, backupHours: 26 }],
   jobs: clusterJobs,
   leafMinutes: 1440,
   keyDays: 365,

@@ -3,7 +3,7 @@ import { chownSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { unsupported } from "@tokenshield/lab";
-import type { Alert } from "../../bin/components/monitoring/alerts/alert.js";
+import type { Alert, AlertCase, FiringCase } from "../../bin/components/monitoring/alerts/alert.js";
 import { alertGroups, promtoolTest, ruleOf, ruleSpec } from "../../bin/components/monitoring/alerts/rules.js";
 import { dashboards } from "../../bin/components/monitoring/dashboards/boards.js";
 import { everything } from "../graph/alert-context.ts";
@@ -13,6 +13,15 @@ import { imageRoot } from "./support/proxy-processes.ts";
 
 const runbooks = "https://runbooks.example.com";
 const alerts: readonly Alert[] = alertGroups.flatMap((group) => group.alerts);
+
+/** The cases of an alert in which it fires, and the one in which it doesn't, each with the name of its file. */
+function casesOf(alert: Alert): readonly (readonly [file: string, given: AlertCase | FiringCase])[] {
+  const firing = [alert.fires, ...(alert.firesToo ?? [])];
+  return [
+    ...firing.map((given, index) => [`${alert.name}.fires-${index}`, given] as const),
+    [`${alert.name}.stays`, alert.stays],
+  ];
+}
 
 /** The programs of the image that the lab's Prometheus runs from judge the rules: no cluster is needed. */
 describe("alerts before promtool", function () {
@@ -40,9 +49,7 @@ describe("alerts before promtool", function () {
     chownSync(folder, podUser, podUser);
     const files = alerts.flatMap((alert) => {
       write(`${alert.name}.rules`, { groups: [{ name: "one", rules: [ruleOf(alert, everything, runbooks)] }] });
-      return (["fires", "stays"] as const).map((which) =>
-        write(`${alert.name}.${which}`, promtoolTest(alert, which, `${alert.name}.rules`)),
-      );
+      return casesOf(alert).map(([file, given]) => write(file, promtoolTest(alert, given, `${alert.name}.rules`)));
     });
     const { printed } = await promtool("test", "rules", "--junit", "/tmp/results.xml", ...files);
     const results = join(folder, "results.xml");
@@ -58,13 +65,11 @@ describe("alerts before promtool", function () {
   });
 
   for (const alert of alerts) {
-    it(`${alert.name} fires: ${alert.fires.story}`, () => {
-      assert.equal(verdicts.get(`${alert.name}.fires`), "passed");
-    });
-
-    it(`${alert.name} stays quiet: ${alert.stays.story}`, () => {
-      assert.equal(verdicts.get(`${alert.name}.stays`), "passed");
-    });
+    for (const [file, given] of casesOf(alert)) {
+      it(`${alert.name} ${"labels" in given ? "fires" : "stays quiet"}: ${given.story}`, () => {
+        assert.equal(verdicts.get(file), "passed");
+      });
+    }
   }
 
   it("go with panels whose queries Prometheus can read", async () => {

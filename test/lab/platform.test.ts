@@ -79,7 +79,7 @@ function certified(agent: string, main: string): unknown {
     apiVersion: "v1",
     kind: "Pod",
     // A part without pods, so that no Service leads here; its policy lets the agent reach Vault.
-    metadata: { ...metadata, name: "certified", labels: { "tokenization.io/role": "backup" } },
+    metadata: { ...metadata, name: "certified", labels: { "tokenization.io/role": "dashboard" } },
     spec: {
       ...spec,
       initContainers: [keeper],

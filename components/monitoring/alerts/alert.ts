@@ -5,7 +5,7 @@ export const severities = ["critical", "warning", "info"] as const;
 export type Severity = (typeof severities)[number];
 
 /** A control of PCI DSS whose failure an alert tells (10.7.2); the policy pack asks for one alert a control. */
-export type Control = "audit" | "secret-rotation" | "certificate-renewal" | "card-reveals" | "logins";
+export type Control = "audit" | "secret-rotation" | "certificate-renewal" | "card-reveals" | "logins" | "backup";
 
 /** What Prometheus scrapes of a tenant, by the part that serves it. */
 export const tenantJobs = ["tokenizer", "database", "inbound", "outbound", "ledgers"] as const;
@@ -33,6 +33,8 @@ export interface MonitoredTenant {
   readonly jobs: readonly TenantJob[];
   /** Members of its database group; 0 without one. */
   readonly members: number;
+  /** Hours after which the last backup of that group is too old. Absent: none is wanted, or somebody else's tells. */
+  readonly backupHours?: number | undefined;
 }
 
 /** What the alerts depend on. */
@@ -85,6 +87,8 @@ export interface Alert {
   /** What it means for the platform. */
   readonly description: string;
   readonly fires: FiringCase;
+  /** Further cases in which it fires, by other conditions. */
+  readonly firesToo?: readonly FiringCase[];
   readonly stays: AlertCase;
 }
 

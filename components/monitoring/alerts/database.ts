@@ -170,8 +170,50 @@ const connections: Alert = {
   },
 };
 
+const backupTooOld: Alert = {
+  name: "BackupTooOld",
+  severity: "warning",
+  control: "backup",
+  // A group without any backup tells 0, which is older than everything. Each member has the history of all.
+  when: ({ tenants }) =>
+    tenants.flatMap(({ name, jobs, backupHours }) => {
+      if (backupHours === undefined || !jobs.includes("database")) return [];
+      const series = `mysql_agent_backup_last_success_timestamp_seconds{tenant="${name}"}`;
+      return [`time() - max by (tenant) (${series}) > ${Math.round(backupHours * 3600)}`, `absent(${series})`];
+    }),
+  for: "1h",
+  summary: "{{ $labels.tenant }}: no backup of the database has ended well in time",
+  description:
+    "Its spec wants backups by a schedule, and the histories in the database have none of that age, or can't be read. What was stored since the last one would be lost with the group.",
+  fires: {
+    story: "the backup of the second night fails",
+    series: { [member("mysql_agent_backup_last_success_timestamp_seconds", "m-0")]: "3600x80" },
+    at: "1800m",
+    every: "30m",
+    labels: { tenant: "acme" },
+  },
+  firesToo: [
+    {
+      story: "the histories can't be read",
+      series: { [member("mysql_agent_backup_last_success_timestamp_seconds", "m-0")]: "3600x2 _x20" },
+      at: "240m",
+      every: "10m",
+      labels: { tenant: "acme" },
+    },
+  ],
+  stays: {
+    story: "every night has its backup, and a member that is made anew has none in its history for an hour",
+    series: {
+      [member("mysql_agent_backup_last_success_timestamp_seconds", "m-0")]: "3600x48 90000x47 176400x20",
+      [member("mysql_agent_backup_last_success_timestamp_seconds", "m-1")]: "3600x48 0x2 90000x45 176400x20",
+    },
+    at: "3300m",
+    every: "30m",
+  },
+};
+
 /** Alerts on what holds the cards. */
 export const databaseAlerts: AlertGroup = {
   name: "database",
-  alerts: [noPrimary, twoPrimaries, quorumLost, quorumAtRisk, lag, blocked, connections],
+  alerts: [noPrimary, twoPrimaries, quorumLost, quorumAtRisk, lag, blocked, connections, backupTooOld],
 };

@@ -1,6 +1,7 @@
 /** Who serves a metric. */
 export type Exporter =
   | "tokenizer"
+  | "rotator"
   | "mysql-agent"
   | "haproxy"
   | "squid-exporter"
@@ -24,6 +25,7 @@ export const targetLabels = ["job", "instance", "namespace", "pod", "tenant"] as
 
 const of = (exporter: Exporter, ...labels: readonly string[]): Metric => ({ exporter, labels });
 const secret = (...labels: readonly string[]): Metric => of("tokenizer", "tenant_id", ...labels);
+const ledger = (...labels: readonly string[]): Metric => of("rotator", "tenant_id", "class", ...labels);
 
 /**
  * Every metric that an alert or a panel names: who serves it, with which labels. What isn't in it, none may use; a test
@@ -59,6 +61,14 @@ export const metrics = {
   tokenshield_key_age_seconds: of("tokenizer", "type"),
   tokenshield_key_rotations_total: of("tokenizer", "type", "result"),
   tokenshield_certificate_expiry_timestamp_seconds: of("tokenizer"),
+  rotation_generation: ledger(),
+  rotation_phase: ledger("phase"),
+  rotation_last_success_timestamp_seconds: ledger(),
+  rotation_next_due_timestamp_seconds: ledger(),
+  rotation_grace_end_timestamp_seconds: ledger(),
+  rotation_failed_attempts: ledger(),
+  rotation_ledger_read_success: ledger(),
+  rotation_ledger_read_timestamp_seconds: ledger(),
   mysql_agent_member_role: of("mysql-agent", "group", "role"),
   mysql_agent_quorum: of("mysql-agent", "group"),
   mysql_agent_members_online: of("mysql-agent", "group"),
@@ -66,6 +76,7 @@ export const metrics = {
   mysql_agent_apply_queue: of("mysql-agent", "group"),
   mysql_agent_flow_control_seconds_total: of("mysql-agent", "group"),
   mysql_agent_blocked: of("mysql-agent", "group", "by"),
+  mysql_agent_backup_last_success_timestamp_seconds: of("mysql-agent", "group"),
   haproxy_backend_active_servers: of("haproxy", "proxy"),
   haproxy_backend_http_responses_total: of("haproxy", "proxy", "code"),
   haproxy_frontend_current_sessions: of("haproxy", "proxy"),

@@ -3,7 +3,7 @@ import { type Metric, metrics } from "./metrics";
 import { alertGroups } from "./rules";
 
 const sample: AlertContext = {
-  tenants: [{ name: "TENANT", jobs: tenantJobs, members: 3 }],
+  tenants: [{ name: "TENANT", jobs: tenantJobs, members: 3, backupHours: 26 }],
   jobs: clusterJobs,
   leafMinutes: 1440,
   keyDays: 365,
@@ -25,7 +25,7 @@ export function alertPage(): string {
     "# Alerts",
     "",
     "This page is made from `components/monitoring/alerts` by `npm run docs`. The conditions are those of one tenant,",
-    "`TENANT`, with a group of three members, certificates of a day and keys of at most a year. `promtool` runs a case in",
+    "`TENANT`, with a group of three members and a backup a day, certificates of a day and keys of at most a year. `promtool` runs a case in",
     "which each alert fires and one in which it doesn't (`test/lab/alerts.test.ts`).",
   ];
   for (const { name, alerts } of alertGroups) {
@@ -46,7 +46,7 @@ export function alertPage(): string {
         "",
         `Metrics: ${exporters.join(", ")}.`,
         "",
-        `- Fires: ${alert.fires.story}.`,
+        ...[alert.fires, ...(alert.firesToo ?? [])].map(({ story }) => `- Fires: ${story}.`),
         `- Stays quiet: ${alert.stays.story}.`,
       );
     }

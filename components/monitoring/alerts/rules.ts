@@ -1,4 +1,12 @@
-import { type Alert, type AlertCase, type AlertContext, type AlertGroup, conditionOf, shareOfTime } from "./alert";
+import {
+  type Alert,
+  type AlertCase,
+  type AlertContext,
+  type AlertGroup,
+  conditionOf,
+  type FiringCase,
+  shareOfTime,
+} from "./alert";
 import { databaseAlerts } from "./database";
 import { keyAlerts } from "./keys";
 import { objectiveAlerts } from "./objectives";
@@ -81,15 +89,17 @@ export interface PromtoolTest {
 
 /**
  * One case of an alert as promtool runs it: the alert fires with exactly the labels that are expected, or not at all.
+ * @param given one of the alert's cases
  * @param rules file with the alert's rule alone
  */
-export function promtoolTest(alert: Alert, which: "fires" | "stays", rules: string): PromtoolTest {
-  const { at, every = "1m", story, series }: AlertCase = alert[which];
+export function promtoolTest(alert: Alert, given: AlertCase | FiringCase, rules: string): PromtoolTest {
+  const { at, every = "1m", story, series } = given;
+  const fires = "labels" in given;
   const labels: Readonly<Record<string, string>> = {
     alertname: alert.name,
     alertstate: "firing",
     ...labelsOf(alert),
-    ...(which === "fires" ? alert.fires.labels : {}),
+    ...(fires ? given.labels : {}),
   };
   const written = Object.entries(labels).map(([name, value]) => `${name}=${JSON.stringify(value)}`);
   return {
@@ -103,10 +113,9 @@ export function promtoolTest(alert: Alert, which: "fires" | "stays", rules: stri
         promql_expr_test: [
           {
             // What stays quiet has to do so the whole time, and not only at its end.
-            expr:
-              which === "fires" ? 'ALERTS{alertstate="firing"}' : `max_over_time(ALERTS{alertstate="firing"}[${at}])`,
+            expr: fires ? 'ALERTS{alertstate="firing"}' : `max_over_time(ALERTS{alertstate="firing"}[${at}])`,
             eval_time: at,
-            exp_samples: which === "fires" ? [{ labels: `ALERTS{${written.join(",")}}`, value: 1 }] : [],
+            exp_samples: fires ? [{ labels: `ALERTS{${written.join(",")}}`, value: 1 }] : [],
           },
         ],
       },

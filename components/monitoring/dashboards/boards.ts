@@ -174,6 +174,10 @@ const database: DashboardPlan = {
       expr: "max by (tenant, pod) (mysql_agent_apply_queue)",
       legend: "{{tenant}} {{pod}}",
     }),
+    figure("Age of the Last Backup", "s", "Since the last backup that the histories in the database have.", {
+      expr: "time() - max by (tenant) (mysql_agent_backup_last_success_timestamp_seconds > 0)",
+      legend: "{{tenant}}",
+    }),
     lines("Flow Control", "percentunit", "Share of the time in which writes were held back.", {
       expr: `sum by (tenant, pod) (rate(mysql_agent_flow_control_seconds_total[${window}]))`,
       legend: "{{tenant}} {{pod}}",
@@ -206,6 +210,30 @@ const rotation: DashboardPlan = {
   uid: "tokenshield-rotation",
   title: "TokenShield Rotation",
   panels: [
+    lines("Age of Secrets", "s", "Age of the values in use, by rotation class.", {
+      expr: "time() - max by (tenant_id, class) (rotation_last_success_timestamp_seconds)",
+      legend: "{{tenant_id}} {{class}}",
+    }),
+    figure("Next Due", "s", "Time until the policy wants the next value; below zero it is late.", {
+      expr: "min by (tenant_id, class) (rotation_next_due_timestamp_seconds) - time()",
+      legend: "{{tenant_id}} {{class}}",
+    }),
+    figure("Phase", "short", "The phase of the generation begun last: closed, or where it is.", {
+      expr: "max by (tenant_id, class, phase) (rotation_phase) == 1",
+      legend: "{{tenant_id}} {{class}} {{phase}}",
+    }),
+    lines("Generation", "short", "The highest generation that was begun.", {
+      expr: "max by (tenant_id, class) (rotation_generation)",
+      legend: "{{tenant_id}} {{class}}",
+    }),
+    lines("Failed Attempts", "short", "Failures of a rotation's steps in a row; 0 once one succeeds.", {
+      expr: "max by (tenant_id, class) (rotation_failed_attempts)",
+      legend: "{{tenant_id}} {{class}}",
+    }),
+    figure("Ledgers Read", "short", "1 where the ledger could be read the last time.", {
+      expr: "min by (tenant_id, class) (rotation_ledger_read_success)",
+      legend: "{{tenant_id}} {{class}}",
+    }),
     lines("Age of Keys", "s", "Age of the active keys.", {
       expr: "max by (tenant, type) (tokenshield_key_age_seconds)",
       legend: "{{tenant}} {{type}}",

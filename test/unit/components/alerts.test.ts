@@ -1,14 +1,21 @@
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import { firstLedger, type Generation, type RotationLedger } from "@tokenshield/rotation";
 import { alertPage, metricsOf } from "../../../bin/components/monitoring/alerts/page.js";
 import { type Metric, metrics, targetLabels } from "../../../bin/components/monitoring/alerts/metrics.js";
-import { type Alert, conditionOf, shareOfTime } from "../../../bin/components/monitoring/alerts/alert.js";
+import {
+  type Alert,
+  conditionOf,
+  shareOfTime,
+  type TenantJob,
+} from "../../../bin/components/monitoring/alerts/alert.js";
 import { dashboards } from "../../../bin/components/monitoring/dashboards/boards.js";
 import { alertGroups, type AlertRule, ruleSpec } from "../../../bin/components/monitoring/alerts/rules.js";
 import { Metrics as DriverMetrics } from "../../../lab/csi/src/metrics.ts";
 import type { Agent } from "../../../services/mysql-agent/src/agent.ts";
 import { metrics as agentMetrics } from "../../../services/mysql-agent/src/metrics.ts";
+import { ledgerGauges } from "../../../services/rotator/src/exporter/index.ts";
 import { operationIds } from "../../../services/tokenizer/src/api/operation-ids.ts";
 import type { SecretFiles } from "../../../services/tokenizer/src/core/ports.ts";
 import { tellSecretsInUse } from "../../../services/tokenizer/src/service/secrets-in-use.ts";
@@ -20,7 +27,7 @@ const alerts: readonly Alert[] = alertGroups.flatMap((group) => group.alerts);
 const named = new Map(alerts.map((alert) => [alert.name, alert]));
 const catalogue: Readonly<Record<string, Metric>> = metrics;
 /** Functions of PromQL that look like metrics. */
-const functions = ["histogram_quantile", "count_over_time"];
+const functions = ["histogram_quantile", "count_over_time", "label_replace"];
 const runbooks = join(import.meta.dirname, "../../../docs/runbooks");
 
 /** The condition where everything that alerts watch is there. */
@@ -111,9 +118,9 @@ describe("alerts", () => {
   });
 
   it("speak of labels that what fires has", () => {
-    for (const { name, summary, description, fires } of alerts) {
+    for (const { name, summary, description, fires, firesToo = [] } of alerts) {
       for (const [, label = ""] of `${summary} ${description}`.matchAll(/\$labels\.(\w+)/g)) {
-        assert.ok(Object.hasOwn(fires.labels, label), `${name}: ${label}`);
+        for (const { labels } of [fires, ...firesToo]) assert.ok(Object.hasOwn(labels, label), `${name}: ${label}`);
       }
     }
   });
@@ -135,6 +142,25 @@ describe("alerts", () => {
     assert.ok(conditionOf(noPrimary, single)?.includes('tenant="acme"'));
     const outside = { ...everything, tenants: [{ name: "acme", jobs: ["tokenizer"] as const, members: 0 }] };
     assert.equal(conditionOf(noPrimary, outside), undefined);
+  });
+
+  it("watch backups only of a group whose tenant wants them, by the age that its schedule allows", () => {
+    const tooOld = named.get("BackupTooOld");
+    assert.ok(tooOld !== undefined);
+    const of = (jobs: readonly TenantJob[], backupHours?: number): string | undefined =>
+      conditionOf(tooOld, { ...everything, tenants: [{ name: "acme", jobs, members: 3, backupHours }] });
+    assert.ok(of(["database"], 170)?.includes("> 612000"), "a week and two hours");
+    assert.equal(of(["database"]), undefined);
+    assert.equal(of(["tokenizer"], 26), undefined);
+  });
+
+  it("watch rotations only where somebody tells of the ledgers", () => {
+    const without = { ...everything, tenants: [{ name: "acme", jobs: ["tokenizer"] as const, members: 3 }] };
+    for (const name of ["RotationOverdue", "RotationStuck", "RotationUnwatched"]) {
+      const alert = named.get(name);
+      assert.ok(alert !== undefined, name);
+      assert.equal(conditionOf(alert, without), undefined, name);
+    }
   });
 
   it("have each a runbook that says how to see, decide and act, and no runbook is left over", () => {
@@ -182,6 +208,16 @@ describe("metrics that alerts name", () => {
     const nothing = { used: 0, idle: 0, max: 0 };
     const zero = (): Promise<number> => Promise.resolve(0);
     check("tokenizer", await own.expose({ connections: () => nothing, activeTokens: zero, liveSessions: zero }));
+  });
+
+  it("are served by the rotator's exporter, with their labels", async () => {
+    const began = "2026-01-01T00:00:00.000Z";
+    const before = { generation: 1 as Generation, origin: null, since: began, until: began, digests: {} };
+    const first = firstLedger({}, new Date(began));
+    const ledger: RotationLedger = { ...first, generation: 2 as Generation, phase: "converged", previous: before };
+    const seen = new Map([["database", { ledger, read: true, at: new Date(began), failures: 0 }]]);
+    const classes = { database: { automatic: true, intervalDays: 90 } };
+    check("rotator", await ledgerGauges("acme", classes, () => seen).metrics());
   });
 
   it("are served by the agent beside MySQL, with their labels", async () => {

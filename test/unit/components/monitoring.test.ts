@@ -3,6 +3,7 @@ import { type FlowArgs, flowsOf } from "../../../bin/components/network/flows.js
 import { tenantFlows } from "../../../bin/components/network/tenant-flows.js";
 import { alertmanagerConfig, type Receiver } from "../../../bin/components/monitoring/receivers.js";
 import { scrapedPorts, vaultScrape } from "../../../bin/components/monitoring/monitors.js";
+import { backupHours } from "../../../bin/components/monitoring/scraped.js";
 import { parts } from "../../../bin/components/parts.js";
 import { parseSettings } from "../../../bin/stacks/settings.js";
 import type { RegisteredResource } from "../../graph/graph.ts";
@@ -138,6 +139,22 @@ describe("monitoring", () => {
       () => parseSettings({ ...raw, monitoring: { mode: "managed", remoteWrite: ["http://metrics.example.com"] } }),
       /monitoring\.remoteWrite\[0\]/,
     );
+  });
+
+  it("takes a backup for too old two hours after the longest pause of its schedule, where a group's are wanted", () => {
+    const hours = (backups: object, more: object = {}): number | undefined => {
+      const spec = { highAvailability: { database: { backups } } };
+      const settings = parseSettings({ ...raw, ...more, tenants: [{ name: "acme", spec }] });
+      const [tenant] = settings.tenants;
+      assert.ok(tenant);
+      return backupHours(settings, tenant);
+    };
+    assert.equal(hours({}), 26);
+    assert.equal(hours({ schedule: "0 2 * * 0" }), 170);
+    assert.equal(hours({ schedule: "0 0 30 2 *" }), 366 * 24 + 2);
+    assert.equal(hours({ enabled: false }), undefined);
+    const database = { kind: "external", host: "db.example.com", cidrs: ["10.0.0.0/24"], caFile: "ca.pem" };
+    assert.equal(hours({}, { database }), undefined);
   });
 
   it("tells other teams its addresses, empty ones where it isn't this stack's", async () => {

@@ -19,7 +19,8 @@ describe("a tenant", () => {
 
   it("has an account a part, without a token, that pulls with the mirror's credentials where there are some", async () => {
     const registry = { ...(raw["registry"] as object), pullSecret: "mirror" };
-    const { graph } = await built({ ...raw, registry });
+    const whole = { monitoring: { prometheus: { enabled: true, serviceMonitor: true } } };
+    const { graph } = await built({ ...raw, registry, tenants: [{ name: "acme", spec: whole }] });
     const accounts = graph.filter(
       // The application's pods pull what its own team says.
       ({ type, name }) => type.endsWith(":ServiceAccount") && /^acme-(?!application)/.test(name),
