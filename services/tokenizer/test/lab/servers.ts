@@ -153,7 +153,7 @@ export async function startMySql(root: string): Promise<MySqlServer> {
         stdio: "ignore",
       },
     );
-    await until("MySQL", child, 60_000, async () => {
+    await until("MySQL", child, 180_000, async () => {
       const ssl = { ca: authority.certificate, rejectUnauthorized: true };
       const connection = await createConnection({ host: "127.0.0.1", port, user: "root", password: rootPassword, ssl });
       await connection.end();
