@@ -1,4 +1,5 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { evenTwice } from "../core/errors.ts";
 import type { Database, Row } from "../core/ports.ts";
 import { type AuditLog, bytes, date, optional, text, texts, truth } from "../storage/index.ts";
 import { AccountError } from "./errors.ts";
@@ -135,7 +136,9 @@ export class ApiKeys {
   async #touch(key: ApiKey): Promise<void> {
     const now = this.#now();
     if (key.lastUsedAt !== undefined && now.getTime() - key.lastUsedAt.getTime() < 60_000) return;
-    await this.#database.execute("UPDATE api_keys SET last_used_at = ? WHERE key_id = ?", [now, key.keyId]);
+    await evenTwice(() =>
+      this.#database.execute("UPDATE api_keys SET last_used_at = ? WHERE key_id = ?", [now, key.keyId]),
+    );
   }
 }
 

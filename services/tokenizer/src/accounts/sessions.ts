@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from "node:crypto";
+import { evenTwice } from "../core/errors.ts";
 import type { Database, DatabaseSession, Row } from "../core/ports.ts";
 import { bytes, date, number, places, text } from "../storage/index.ts";
 import { type User, userColumns, userOf } from "./users.ts";
@@ -93,7 +94,8 @@ export class Sessions {
       digests,
     );
     if (row === undefined) return undefined;
-    await this.#database.execute("DELETE FROM user_sessions WHERE session_digest = ?", [bytes(row, "session_digest")]);
+    const digest = bytes(row, "session_digest");
+    await evenTwice(() => this.#database.execute("DELETE FROM user_sessions WHERE session_digest = ?", [digest]));
     return text(row, "user_id");
   }
 
@@ -126,9 +128,11 @@ export class Sessions {
   async #touch(digest: Buffer, last: Date): Promise<void> {
     const now = this.#now();
     if (now.getTime() - last.getTime() < this.#limits.idle / 60) return;
-    await this.#database.execute(
-      "UPDATE user_sessions SET last_activity_at = ? WHERE session_digest = ? AND last_activity_at < ?",
-      [now, digest, now],
+    await evenTwice(() =>
+      this.#database.execute(
+        "UPDATE user_sessions SET last_activity_at = ? WHERE session_digest = ? AND last_activity_at < ?",
+        [now, digest, now],
+      ),
     );
   }
 }

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from "node:crypto";
+import { evenTwice } from "../core/errors.ts";
 import { type Database, DuplicateEntry } from "../core/ports.ts";
 import { bytes, date, number, optional, text } from "../storage/index.ts";
 import { ApiError } from "./errors.ts";
@@ -49,16 +50,18 @@ export class Idempotency {
     if (earlier !== undefined) return earlier;
     try {
       const answer = await work();
-      await this.#database.execute("UPDATE idempotent_answers SET status = ?, answer = ? WHERE request_digest = ?", [
-        answer.status,
-        JSON.stringify(answer.body),
-        request,
-      ]);
+      await evenTwice(() =>
+        this.#database.execute("UPDATE idempotent_answers SET status = ?, answer = ? WHERE request_digest = ?", [
+          answer.status,
+          JSON.stringify(answer.body),
+          request,
+        ]),
+      );
       return answer;
     } catch (error) {
-      await this.#database.execute("DELETE FROM idempotent_answers WHERE request_digest = ? AND status IS NULL", [
-        request,
-      ]);
+      await evenTwice(() =>
+        this.#database.execute("DELETE FROM idempotent_answers WHERE request_digest = ? AND status IS NULL", [request]),
+      );
       throw error;
     }
   }

@@ -79,7 +79,7 @@ export class Readiness {
   }) {
     this.#database = new Probe(
       async () => {
-        await parts.database.query("SELECT 1 FROM credit_cards LIMIT 1");
+        await parts.database.atOnce.query("SELECT 1 FROM credit_cards LIMIT 1");
       },
       (state) => {
         parts.dependency("database", state);

@@ -1,5 +1,5 @@
 import type { Caller, Change, Database, DatabaseSession, SqlValue, TokenFormat, TokenizedCard } from "../core/ports.ts";
-import { KeysUnavailable } from "../core/errors.ts";
+import { CommitInDoubt, KeysUnavailable } from "../core/errors.ts";
 import { type DataKeys, holdDigestKey, type LoadedKey } from "../keys/index.ts";
 import { makeToken } from "../tokens/index.ts";
 import { activityColumns, activityRow, cardColumns, cardRow, prepare, type PreparedCard, sealCard } from "./rows.ts";
@@ -27,6 +27,8 @@ export interface CardBatchesParts {
 /** What a batch does to the database, and what its callers get for it. */
 interface PreparedBatch {
   readonly changes: readonly Change[];
+  /** Token and ciphertext of the first new card; undefined where there is none. */
+  readonly mark: { readonly token: string; readonly sealed: Buffer } | undefined;
   /** Cards whose token stays and whose content is put in again. */
   readonly overwritten: readonly { readonly token: string; readonly prepared: PreparedCard }[];
   readonly results: readonly (readonly TokenizedCard[])[];
@@ -49,6 +51,8 @@ class DigestKeyReplaced extends KeysUnavailable {
 const uniqueTries = 5;
 /** Rotations of the digest key that one batch may meet. */
 const rotationTries = 3;
+/** Times that a batch is sent while it isn't known of the one before whether it was stored. */
+const doubtTries = 3;
 
 /** Condition for rows whose token stands for its card. */
 export const live = "is_active AND (expires_at IS NULL OR expires_at > CURRENT_TIMESTAMP(3))";
@@ -61,20 +65,49 @@ export class CardBatches {
     this.#parts = parts;
   }
 
-  /** Stores all cards of a batch in one transaction, with their activity. @returns what the callers of each job get */
-  store(jobs: readonly TokenizeJob[]): Promise<readonly (readonly TokenizedCard[])[]> {
+  /**
+   * Stores all cards of a batch in one transaction, with their activity. A batch that may be stored or not, as the connection ended
+   * under its commit, is not simply sent again: the next one first looks for it, in its own transaction. That can't be fooled. The
+   * ciphertext of its first card is the batch's own (random nonce), the look waits for a commit that still runs (FOR SHARE), and
+   * that there is nothing counts only if this transaction commits, which a server that isn't the primary refuses. A batch that makes
+   * no new card has nothing to look for: its tokens are found by their digests again, and the use of each is listed twice at worst.
+   *
+   * @returns what the callers of each job get
+   */
+  async store(jobs: readonly TokenizeJob[]): Promise<readonly (readonly TokenizedCard[])[]> {
+    const doubtful: PreparedBatch[] = [];
+    const isNew = jobs.every(({ reuse }) => reuse === "never");
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await (isNew ? this.#storeNew(jobs, doubtful) : this.#storeReusing(jobs, doubtful));
+      } catch (error) {
+        if (!(error instanceof CommitInDoubt) || attempt === doubtTries) throw error;
+      }
+    }
+  }
+
+  /** Stores a batch in which no token is given again, so that nothing has to be asked first. */
+  #storeNew(jobs: readonly TokenizeJob[], doubtful: PreparedBatch[]): Promise<readonly (readonly TokenizedCard[])[]> {
     const { database } = this.#parts;
-    // Where no token is given again nothing has to be asked first.
-    if (!jobs.every(({ reuse }) => reuse === "never")) return this.#storeReusing(jobs);
     return untilUnique(uniqueTries, async () => {
-      const { changes, results } = this.#prepared(jobs, await this.#used(jobs), new Map());
-      await database.together(changes);
-      return results;
+      const batch = this.#prepared(jobs, await this.#used(jobs), new Map());
+      return noted(doubtful, async (sent) => {
+        if (doubtful.length > 0) {
+          return database.transaction(
+            async (session) => (await storedOf(session, doubtful)) ?? write(session, sent(batch)),
+          );
+        }
+        await database.together(sent(batch).changes);
+        return batch.results;
+      });
     });
   }
 
   /** Stores a batch in which a card may get its token again; digested anew if the digest key was replaced meanwhile. */
-  async #storeReusing(jobs: readonly TokenizeJob[]): Promise<readonly (readonly TokenizedCard[])[]> {
+  async #storeReusing(
+    jobs: readonly TokenizeJob[],
+    doubtful: PreparedBatch[],
+  ): Promise<readonly (readonly TokenizedCard[])[]> {
     const { database, keys } = this.#parts;
     let current = jobs;
     for (let attempt = 1; ; attempt++) {
@@ -82,7 +115,11 @@ export class CardBatches {
         return await untilUnique(uniqueTries, async () => {
           // Before the transaction: taking uses of a key waits for a rotation, which waits for the transaction.
           const used = await this.#used(current);
-          return database.transaction((session) => this.#storeIn(session, current, used));
+          return noted(doubtful, (sent) =>
+            database.transaction(
+              async (session) => (await storedOf(session, doubtful)) ?? this.#storeIn(session, current, used, sent),
+            ),
+          );
         });
       } catch (error) {
         if (!(error instanceof DigestKeyReplaced) || attempt === rotationTries) throw error;
@@ -102,15 +139,15 @@ export class CardBatches {
     session: DatabaseSession,
     jobs: readonly TokenizeJob[],
     used: UsedKeys,
+    sent: (batch: PreparedBatch) => PreparedBatch,
   ): Promise<readonly (readonly TokenizedCard[])[]> {
     // Two replicas that look and write by the digests of different keys would not see each other's tokens.
     const digestKey = await holdDigestKey(session);
     const cards = jobs.filter(({ reuse }) => reuse === "active").flatMap((job) => job.cards);
     if (cards.some(({ digestKeyId }) => digestKeyId !== digestKey)) throw new DigestKeyReplaced();
-    const { changes, overwritten, results } = this.#prepared(jobs, used, await this.#reusable(session, cards));
-    for (const { token, prepared } of overwritten) await this.#overwrite(session, token, prepared, used);
-    for (const { sql, values } of changes) await session.execute(sql, values);
-    return results;
+    const batch = sent(this.#prepared(jobs, used, await this.#reusable(session, cards)));
+    for (const { token, prepared } of batch.overwritten) await this.#overwrite(session, token, prepared, used);
+    return write(session, batch);
   }
 
   /** The keys for a batch, counted for every value that it may encrypt. */
@@ -161,7 +198,9 @@ export class CardBatches {
       ...insertion("credit_cards", cardColumns, rows),
       ...insertion("token_requests", activityColumns, activity),
     ];
-    return { changes, overwritten, results };
+    const [token, sealed] = rows[0] ?? [];
+    const mark = typeof token === "string" && Buffer.isBuffer(sealed) ? { token, sealed } : undefined;
+    return { changes, mark, overwritten, results };
   }
 
   /**
@@ -212,4 +251,41 @@ export class CardBatches {
       ],
     );
   }
+}
+
+async function write(
+  session: DatabaseSession,
+  { changes, results }: PreparedBatch,
+): Promise<readonly (readonly TokenizedCard[])[]> {
+  for (const { sql, values } of changes) await session.execute(sql, values);
+  return results;
+}
+
+/** Keeps the batch that was sent last, if `send` ends in doubt. */
+async function noted<T>(
+  doubtful: PreparedBatch[],
+  send: (sent: (batch: PreparedBatch) => PreparedBatch) => Promise<T>,
+): Promise<T> {
+  let last: PreparedBatch | undefined;
+  try {
+    return await send((batch) => (last = batch));
+  } catch (error) {
+    if (error instanceof CommitInDoubt && last !== undefined) doubtful.push(last);
+    throw error;
+  }
+}
+
+/** What the callers of a doubtful batch get, if one of these was stored after all. */
+async function storedOf(
+  session: DatabaseSession,
+  doubtful: readonly PreparedBatch[],
+): Promise<readonly (readonly TokenizedCard[])[] | undefined> {
+  for (const { mark, results } of doubtful) {
+    if (mark === undefined) continue;
+    const [row] = await session.query("SELECT card_number_encrypted FROM credit_cards WHERE token = ? FOR SHARE", [
+      mark.token,
+    ]);
+    if (row !== undefined && mark.sealed.equals(row["card_number_encrypted"] as Buffer)) return results;
+  }
+  return undefined;
 }

@@ -1,4 +1,5 @@
-import type { Database, Row } from "../core/ports.ts";
+import { CommitInDoubt } from "../core/errors.ts";
+import { type Database, DuplicateEntry, type Row } from "../core/ports.ts";
 import { open, seal, slotDigest, slotKey } from "../crypto/index.ts";
 import type { DataKeys } from "../keys/index.ts";
 import { makeSlot } from "../tokens/index.ts";
@@ -42,10 +43,20 @@ export class CvvSlots {
       this.#life * 1000,
     ]);
     const places = slots.map(() => "(?, ?, ?, TIMESTAMPADD(MICROSECOND, ?, CURRENT_TIMESTAMP(3)))").join(", ");
-    await this.#database.execute(
-      `INSERT INTO cvv_slots (slot_digest, cvv_encrypted, encryption_key_id, expires_at) VALUES ${places}`,
-      values,
-    );
+    const insert = (): Promise<unknown> =>
+      this.#database.execute(
+        `INSERT INTO cvv_slots (slot_digest, cvv_encrypted, encryption_key_id, expires_at) VALUES ${places}`,
+        values,
+      );
+    try {
+      await insert();
+    } catch (error) {
+      if (!(error instanceof CommitInDoubt)) throw error;
+      // Slots have 256 random bits: rows that are there are these, from the first time.
+      await insert().catch((second: unknown) => {
+        if (!(second instanceof DuplicateEntry)) throw second;
+      });
+    }
     return slots;
   }
 

@@ -28,6 +28,30 @@ export class StoreUnavailable extends Error {
   }
 }
 
+/**
+ * The connection ended, or the server was stopped, after a change was sent and before it was acknowledged: it may be durable, and
+ * may not. Whoever repeats it must be able to tell, or give the same result twice.
+ */
+export class CommitInDoubt extends StoreUnavailable {
+  constructor(cause: unknown) {
+    super(cause);
+    this.name = "CommitInDoubt";
+  }
+}
+
+/**
+ * Does a change again, once, if it is in doubt whether it was made. Only for changes that may be made twice with the same result: a row
+ * set to values that don't depend on what was there, a row deleted by its key.
+ */
+export async function evenTwice<T>(change: () => Promise<T>): Promise<T> {
+  try {
+    return await change();
+  } catch (error) {
+    if (!(error instanceof CommitInDoubt)) throw error;
+    return change();
+  }
+}
+
 /** The key service (Vault Transit) cannot be reached, refuses, or a key cannot be opened. Answered as 503. */
 export class KeysUnavailable extends Error {
   constructor(message: string, cause?: unknown) {

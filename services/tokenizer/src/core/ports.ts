@@ -32,10 +32,13 @@ export interface Change {
 /**
  * The pool. Each method takes a connection and gives it back. Every failure of the connection or of the server rejects with
  * StoreUnavailable; a violated unique index rejects with DuplicateEntry, a deadlock or lock timeout (both rolled back whole)
- * is repeated by `transaction` a bounded number of times.
+ * is repeated by `transaction` a bounded number of times. While the primary changes, `query` (reads only), `execute`, `transaction`
+ * and `together` wait for the next one, for a bounded time; a change that may be durable or not rejects with CommitInDoubt.
  */
 export interface Database extends DatabaseSession {
   transaction<T>(work: (session: DatabaseSession) => Promise<T>): Promise<T>;
+  /** The same without waiting: for callers that want to know how the database is now, or whose work must not go on later. */
+  readonly atOnce: Pick<DatabaseSession, "query"> & Pick<Database, "transaction">;
   /** A transaction of changes that need no answer of each other: all of them, or none, in one trip to the server. */
   together(changes: readonly Change[]): Promise<void>;
   /**

@@ -1,6 +1,6 @@
 import { createHash, type KeyObject } from "node:crypto";
 import { type InUse, keyDigest, keyGroups } from "@tokenshield/rotation";
-import { KeysUnavailable } from "../core/errors.ts";
+import { evenTwice, KeysUnavailable } from "../core/errors.ts";
 import type { Database, DatabaseSession, Meters } from "../core/ports.ts";
 import { secretKey } from "../crypto/index.ts";
 import { activeKey, insertKey, type KeyRow, noteKek, readKeys } from "./rows.ts";
@@ -217,10 +217,13 @@ export class KeyRing implements DataKeys {
   }
 
   async #reserve(keyId: string, count: number): Promise<void> {
-    const { affectedRows } = await this.#database.execute(
-      `UPDATE encryption_keys SET uses_reserved = uses_reserved + ?
-       WHERE key_id = ? AND key_status = 'active' AND uses_reserved + ? <= ?`,
-      [count, keyId, count, this.#limit],
+    // Uses that are reserved twice are lost, like those that a process doesn't need.
+    const { affectedRows } = await evenTwice(() =>
+      this.#database.execute(
+        `UPDATE encryption_keys SET uses_reserved = uses_reserved + ?
+         WHERE key_id = ? AND key_status = 'active' AND uses_reserved + ? <= ?`,
+        [count, keyId, count, this.#limit],
+      ),
     );
     if (affectedRows === 1) {
       if (this.#data?.keyId === keyId) this.#uses += count;

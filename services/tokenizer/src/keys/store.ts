@@ -225,7 +225,8 @@ export class KeyStore implements Keys {
       // The replicas, this one too, open them from their wrapped form.
       fresh.data.key.fill(0);
       fresh.digest?.key.fill(0);
-      return database.transaction((inner) =>
+      // At once or not at all: later the lock may be another replica's.
+      return database.atOnce.transaction((inner) =>
         this.#replaceDek(inner, old, fresh, { initiatedBy, cardsTotal, kekBefore }),
       );
     });

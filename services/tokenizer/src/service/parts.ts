@@ -80,6 +80,7 @@ export async function databaseOptions(settings: Settings, own: Certificates | un
     port: settings.DB_PORT,
     database: settings.DB_NAME,
     poolSize: settings.DB_POOL_SIZE,
+    handOverWait: settings.DB_HANDOVER_WAIT,
     ca,
     ...(settings.DB_CLIENT_CERTIFICATE && own !== undefined ? { client: { cert: own.cert, key: own.key } } : {}),
   };

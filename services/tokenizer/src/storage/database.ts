@@ -3,18 +3,25 @@ import type { PoolConnection, QueryResult, ResultSetHeader } from "mysql2/promis
 import { StoreUnavailable } from "../core/errors.ts";
 import type { Change, Database, DatabaseSession, Row, SqlValue } from "../core/ports.ts";
 import { databaseError, errorClassOf, lostAgainstAnother, unavailable } from "./errors.ts";
+import { type Attempt, Outage } from "./outage.ts";
 import { type DatabaseCredentials, type DatabaseOptions, PoolGeneration } from "./pool.ts";
 
 const drainLimit = 30_000;
+const defaultWait = 3000;
 const transactionTries = 4;
 /** Statements with more values are sent as text: each of their lengths would be a prepared statement of its own. */
 const preparedValues = 40;
 
+/** A try of work that doesn't wait. */
+const onlyTry = (): Attempt => ({ phase: "connecting", wrote: false, longest: undefined });
+
 class ConnectionSession implements DatabaseSession {
   readonly #connection: PoolConnection;
+  readonly #attempt: Attempt;
 
-  constructor(connection: PoolConnection) {
+  constructor(connection: PoolConnection, attempt: Attempt) {
     this.#connection = connection;
+    this.#attempt = attempt;
   }
 
   async query(sql: string, values: readonly SqlValue[] = []): Promise<readonly Row[]> {
@@ -23,6 +30,7 @@ class ConnectionSession implements DatabaseSession {
 
   async execute(sql: string, values: readonly SqlValue[] = []): Promise<{ affectedRows: number; insertId: number }> {
     const { affectedRows, insertId } = (await this.#send(sql, values)) as ResultSetHeader;
+    this.#attempt.wrote = true;
     return { affectedRows, insertId };
   }
 
@@ -42,12 +50,18 @@ const placed = (value: SqlValue): SqlValue =>
 
 /**
  * The card database. Logs in with the newest credentials: `useCredentials` changes them while it works.
- * Failures are StoreUnavailable (StatementRefused for a defect) and DuplicateEntry; none of them holds a value.
+ * Failures are StoreUnavailable (StatementRefused for a defect, CommitInDoubt) and DuplicateEntry; none of them holds a value.
+ *
+ * While the database hands over to another primary, reads and changes wait for `handOverWait` at most: what is known not to be done is
+ * tried again on new connections. In an outage that is longer they fail at once, but for one at a time. Changes of which it isn't
+ * known are not repeated here: their callers are told by CommitInDoubt.
  */
 export class MySqlDatabase implements Database {
   #options: DatabaseOptions;
   #credentials: DatabaseCredentials;
   #current: PoolGeneration;
+  readonly #reads: Outage;
+  readonly #changes: Outage;
   readonly #draining = new Set<Promise<void>>();
   #replacing: Promise<void> = Promise.resolve();
 
@@ -55,6 +69,9 @@ export class MySqlDatabase implements Database {
     this.#options = options;
     this.#credentials = credentials;
     this.#current = pool;
+    const wait = options.handOverWait ?? defaultWait;
+    this.#reads = new Outage(wait, "answer");
+    this.#changes = new Outage(wait, "change");
   }
 
   /**
@@ -117,44 +134,80 @@ export class MySqlDatabase implements Database {
   }
 
   query(sql: string, values?: readonly SqlValue[]): Promise<readonly Row[]> {
-    return this.#current.lend((connection) => new ConnectionSession(connection).query(sql, values));
+    return this.#reads.bridge((attempt) => this.#query(attempt, sql, values));
   }
 
   execute(sql: string, values?: readonly SqlValue[]): Promise<{ affectedRows: number; insertId: number }> {
-    return this.#current.lend((connection) => new ConnectionSession(connection).execute(sql, values));
+    return this.#changes.bridge((attempt) =>
+      this.#lend(attempt, (connection) => {
+        attempt.phase = "committing";
+        return new ConnectionSession(connection, attempt).execute(sql, values);
+      }),
+    );
   }
 
   /**
    * Runs `work` in a transaction: committed when its promise is fulfilled, rolled back when it is rejected. After a deadlock or a
-   * lock timeout it runs again, at most three times more, so it must have no effect outside of the database.
+   * lock timeout it runs again, at most three times more, and in a hand-over until it is done, so it must have no effect outside of
+   * the database.
    */
-  async transaction<T>(work: (session: DatabaseSession) => Promise<T>): Promise<T> {
-    return this.#again((connection) => inTransaction(connection, work));
+  transaction<T>(work: (session: DatabaseSession) => Promise<T>): Promise<T> {
+    return this.#changes.bridge((attempt) => this.#transaction(attempt, work));
   }
 
   /** Repeated like `transaction`. The text is put together from the statements and their escaped values. */
-  async together(changes: readonly Change[]): Promise<void> {
-    await this.#again((connection) => inOneTrip(connection, changes));
+  together(changes: readonly Change[]): Promise<void> {
+    return this.#changes.bridge((attempt) =>
+      this.#again(attempt, (connection) => inOneTrip(connection, attempt, changes)),
+    );
   }
 
-  async #again<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
+  /** The same without waiting, and whatever is known of an outage. */
+  readonly atOnce: Database["atOnce"] = {
+    query: (sql, values) => this.#query(onlyTry(), sql, values),
+    transaction: (work) => this.#transaction(onlyTry(), work),
+  };
+
+  #query(attempt: Attempt, sql: string, values?: readonly SqlValue[]): Promise<readonly Row[]> {
+    return this.#lend(attempt, (connection) => new ConnectionSession(connection, attempt).query(sql, values));
+  }
+
+  #transaction<T>(attempt: Attempt, work: (session: DatabaseSession) => Promise<T>): Promise<T> {
+    return this.#again(attempt, (connection) => inTransaction(connection, attempt, work));
+  }
+
+  /** Who could have no connection of a login that was replaced meanwhile gets one of the login that took its place. */
+  async #lend<T>(attempt: Attempt, work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+    for (;;) {
+      const pool = this.#current;
       try {
-        return await this.#current.lend(work);
+        return await pool.lend(attempt, work);
       } catch (error) {
-        if (!lostAgainstAnother(error) || attempt === transactionTries) throw error;
-        await sleep(Math.random() * 10 * attempt);
+        if (attempt.phase !== "connecting" || pool === this.#current) throw error;
       }
     }
   }
 
+  async #again<T>(attempt: Attempt, work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+    for (let count = 1; ; count += 1) {
+      try {
+        return await this.#lend(attempt, work);
+      } catch (error) {
+        if (!lostAgainstAnother(error) || count === transactionTries) throw error;
+        await sleep(Math.random() * 10 * count);
+      }
+    }
+  }
+
+  /** Waits for no hand-over: the lock ends with its server, and work that goes on elsewhere would go on without it. */
   async withLock<T>(
     name: string,
     seconds: number,
     work: (session: DatabaseSession) => Promise<T>,
   ): Promise<T | undefined> {
-    return this.#current.lend(async (connection) => {
-      const session = new ConnectionSession(connection);
+    const attempt = onlyTry();
+    return this.#lend(attempt, async (connection) => {
+      const session = new ConnectionSession(connection, attempt);
       if (!(await lock(session, name, seconds))) return undefined;
       try {
         return await work(session);
@@ -179,7 +232,7 @@ export class MySqlDatabase implements Database {
 async function login(options: DatabaseOptions, credentials: DatabaseCredentials): Promise<PoolGeneration> {
   const pool = new PoolGeneration(options, credentials);
   try {
-    await pool.lend(async (connection) => connection.query("SELECT 1"));
+    await pool.lend(onlyTry(), (connection) => connection.query("SELECT 1"));
     return pool;
   } catch (error) {
     await pool.drain(0);
@@ -200,31 +253,39 @@ async function lock(session: DatabaseSession, name: string, seconds: number): Pr
 
 async function inTransaction<T>(
   connection: PoolConnection,
+  attempt: Attempt,
   work: (session: DatabaseSession) => Promise<T>,
 ): Promise<T> {
   await connection.query("START TRANSACTION");
-  return orRollBack(connection, async () => {
-    const result = await work(new ConnectionSession(connection));
+  return orRollBack(connection, attempt, async () => {
+    const result = await work(new ConnectionSession(connection, attempt));
+    attempt.phase = "committing";
     await connection.query("COMMIT");
     return result;
   });
 }
 
 /** The server stops at the first statement that fails, with the transaction open. */
-async function inOneTrip(connection: PoolConnection, changes: readonly Change[]): Promise<void> {
+async function inOneTrip(connection: PoolConnection, attempt: Attempt, changes: readonly Change[]): Promise<void> {
   const texts = changes.map(({ sql, values }) => connection.format(sql, [...values]));
-  await orRollBack(connection, async () => {
+  await orRollBack(connection, attempt, async () => {
+    attempt.phase = "committing";
     await connection.query(["START TRANSACTION", ...texts, "COMMIT"].join(";\n"));
+    attempt.wrote = true;
   });
 }
 
-async function orRollBack<T>(connection: PoolConnection, work: () => Promise<T>): Promise<T> {
+async function orRollBack<T>(connection: PoolConnection, attempt: Attempt, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (thrown) {
     const error = databaseError(thrown);
+    if (!(error instanceof StoreUnavailable)) {
+      // The server refused a statement before the COMMIT, or `work` gave up.
+      attempt.phase = "working";
+      await connection.query("ROLLBACK");
+    }
     // A connection that is in doubt is closed by the pool, which rolls back too.
-    if (!(error instanceof StoreUnavailable)) await connection.query("ROLLBACK");
     throw error;
   }
 }

@@ -26,9 +26,13 @@ const passing = new Set([
   "ER_ACCOUNT_HAS_BEEN_LOCKED",
   "ER_BEFORE_DML_VALIDATION_ERROR",
   "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
+  "ER_CLIENT_INTERACTION_TIMEOUT",
   "ER_CON_COUNT_ERROR",
   "ER_DBACCESS_DENIED_ERROR",
   "ER_DISK_FULL",
+  "ER_GR_HOLD_KILLED",
+  "ER_GR_HOLD_MEMBER_STATUS_ERROR",
+  "ER_GR_HOLD_WAIT_TIMEOUT",
   "ER_LOCK_DEADLOCK",
   "ER_LOCK_WAIT_TIMEOUT",
   "ER_OPTION_PREVENTS_STATEMENT",
@@ -36,10 +40,15 @@ const passing = new Set([
   "ER_QUERY_TIMEOUT",
   "ER_READ_ONLY_MODE",
   "ER_RUN_HOOK_ERROR",
+  "ER_SERVER_OFFLINE_MODE",
   "ER_SERVER_SHUTDOWN",
+  "ER_SESSION_WAS_KILLED",
   "ER_TOO_MANY_USER_CONNECTIONS",
   "ER_TRANSACTION_ROLLBACK_DURING_COMMIT",
 ]);
+
+/** Class of a command that was given to a connection after its end. */
+export const closed = "CONNECTION_CLOSED";
 
 /** The store isn't to be had for a reason of this class. */
 export const unavailable = (errorClass: string): StoreUnavailable =>
@@ -58,14 +67,16 @@ export function errorClassOf(error: unknown): string {
  */
 export function databaseError(thrown: unknown): unknown {
   if (!(thrown instanceof Error) || thrown instanceof StoreUnavailable) return thrown;
-  const { code, sqlMessage } = thrown as Error & { readonly code?: unknown; readonly sqlMessage?: unknown };
+  const { code, fatal, sqlMessage } = thrown as Error & Readonly<Record<"code" | "fatal" | "sqlMessage", unknown>>;
+  // The driver's word for a command that came after the connection's end, and that it didn't send.
+  if (code === undefined && fatal === true) return unavailable(closed);
   if (typeof code !== "string") return thrown;
   if (code === "ER_DUP_ENTRY") {
     const message = typeof sqlMessage === "string" ? sqlMessage : "";
     return new DuplicateEntry(/for key '(?:[^'.]*\.)?([A-Za-z0-9_]+)'$/.exec(message)?.[1] ?? "key");
   }
   if (code.startsWith("ER_") && !passing.has(code)) return new StatementRefused(new DatabaseFault(code));
-  const driver = /^(ER_|PROTOCOL_|HANDSHAKE_|ERR_|CERT_|UNABLE_|SELF_SIGNED|DEPTH_ZERO|E[A-Z]+$)/.test(code);
+  const driver = /^(ER_|PROTOCOL_|HANDSHAKE_|ERR_|CERT_|UNABLE_|SELF_SIGNED|DEPTH_ZERO|E[A-Z_]+$)/.test(code);
   return driver ? unavailable(code) : thrown;
 }
 

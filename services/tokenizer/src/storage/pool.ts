@@ -1,7 +1,9 @@
-import { createPool } from "mysql2";
-import type { Pool, PoolConnection } from "mysql2/promise";
+import { createPool, type Pool, type PoolConnection as Connection } from "mysql2";
+import type { PoolConnection } from "mysql2/promise";
 import { StoreUnavailable } from "../core/errors.ts";
 import { databaseError, unavailable } from "./errors.ts";
+import { isEndOfRole } from "./fate.ts";
+import type { Attempt } from "./outage.ts";
 
 /** Where the database is and how it is reached. Times are milliseconds. */
 export interface DatabaseOptions {
@@ -17,6 +19,8 @@ export interface DatabaseOptions {
   readonly connectTimeout?: number;
   /** Longest wait for a free connection. */
   readonly acquireTimeout?: number;
+  /** Longest wait of work for a database that hands over to another primary. 3 s if undefined. */
+  readonly handOverWait?: number;
 }
 
 /** A login of the database. */
@@ -37,13 +41,16 @@ const session = [
 export class PoolGeneration {
   readonly #pool: Pool;
   readonly #acquireTimeout: number;
+  readonly #open = new Set<Connection>();
+  /** Those that were opened since a server last said that it isn't the one to ask. */
+  readonly #trusted = new Set<Connection>();
+  readonly #idle = new Set<Connection>();
   #leased = 0;
-  #open = 0;
   #draining: (() => void) | undefined;
 
   constructor(options: DatabaseOptions, credentials: DatabaseCredentials) {
     this.#acquireTimeout = options.acquireTimeout ?? 5000;
-    const pool = createPool({
+    this.#pool = createPool({
       host: options.host,
       port: options.port,
       database: options.database,
@@ -65,49 +72,58 @@ export class PoolGeneration {
       multipleStatements: true,
       flags: ["-FOUND_ROWS", "-LOCAL_FILES"],
     });
-    pool.on("connection", (connection) => {
-      this.#open += 1;
-      connection.on("end", () => (this.#open -= 1));
+    this.#pool.on("connection", (connection) => {
+      this.#open.add(connection);
+      this.#trusted.add(connection);
+      connection.on("end", () => {
+        this.#forget(connection);
+      });
+      connection.on("error", () => {
+        this.#forget(connection);
+      });
       // The command goes out before the borrower's first one. A connection whose session isn't set up is not used.
       connection.query(session, (error) => {
-        if (error !== null) connection.destroy();
+        if (error !== null) this.#close(connection);
       });
     });
-    this.#pool = pool.promise();
   }
 
   /** Connections that are open, and those of them that work for somebody. */
   get counts(): { readonly open: number; readonly used: number } {
-    return { open: Math.max(this.#open, this.#leased), used: this.#leased };
+    return { open: Math.max(this.#open.size, this.#leased), used: this.#leased };
   }
 
   /**
-   * Lends a connection to `work` until its promise settles.
+   * Lends a connection to `work` until its promise settles. When the server turns out to be no longer the one to ask, this
+   * connection and all that are as old are closed, so that the next one leads to where the address leads by then.
    *
    * @throws StoreUnavailable if none is to be had in time
    */
-  async lend<T>(work: (connection: PoolConnection) => Promise<T>): Promise<T> {
-    const connection = await this.#acquire();
+  async lend<T>(attempt: Attempt, work: (connection: PoolConnection) => Promise<T>): Promise<T> {
+    attempt.phase = "connecting";
+    const connection = await this.#acquire(Math.min(this.#acquireTimeout, attempt.longest ?? Infinity));
+    attempt.phase = "working";
     try {
-      const result = await work(connection);
-      connection.release();
+      const result = await work(connection.promise());
+      this.#giveBack(connection);
       return result;
     } catch (thrown) {
       const error = databaseError(thrown);
+      if (isEndOfRole(error)) this.#distrust(connection);
       // After an outage, a timeout or a change of primary the state of the session is not known.
-      if (error instanceof StoreUnavailable) connection.destroy();
-      else connection.release();
+      if (error instanceof StoreUnavailable) this.#close(connection);
+      else this.#giveBack(connection);
       throw error;
     } finally {
       this.#returned();
     }
   }
 
-  async #acquire(): Promise<PoolConnection> {
+  async #acquire(longest: number): Promise<Connection> {
     this.#leased += 1;
     const wait = { over: false };
     let timer: NodeJS.Timeout | undefined;
-    const pending = this.#pool.getConnection();
+    const pending = this.#next();
     try {
       return await Promise.race([
         pending,
@@ -115,14 +131,14 @@ export class PoolGeneration {
           timer = setTimeout(() => {
             wait.over = true;
             reject(unavailable("POOL_ACQUIRE_TIMEOUT"));
-          }, this.#acquireTimeout);
+          }, longest);
         }),
       ]);
     } catch (thrown) {
       if (wait.over) {
         pending.then(
           (connection) => {
-            connection.release();
+            this.#giveBack(connection);
           },
           // The borrower has been told already.
           () => undefined,
@@ -135,6 +151,56 @@ export class PoolGeneration {
     } finally {
       clearTimeout(timer);
     }
+  }
+
+  /** The next connection that can be trusted. */
+  #next(): Promise<Connection> {
+    return new Promise((resolve, reject) => {
+      const take = (): void => {
+        this.#pool.getConnection((error, connection) => {
+          if (error !== null) {
+            reject(error);
+            return;
+          }
+          this.#idle.delete(connection);
+          if (this.#trusted.has(connection)) {
+            resolve(connection);
+            return;
+          }
+          this.#close(connection);
+          take();
+        });
+      };
+      take();
+    });
+  }
+
+  #giveBack(connection: Connection): void {
+    if (!this.#trusted.has(connection)) {
+      this.#close(connection);
+      return;
+    }
+    this.#idle.add(connection);
+    connection.release();
+  }
+
+  /** Closes the idle connections that are as old as this one; those that work are closed when they come back. */
+  #distrust(connection: Connection): void {
+    // Somebody found it out before, and the newer ones are not to blame.
+    if (!this.#trusted.has(connection)) return;
+    this.#trusted.clear();
+    for (const idle of [...this.#idle]) this.#close(idle);
+  }
+
+  #close(connection: Connection): void {
+    this.#forget(connection);
+    connection.destroy();
+  }
+
+  #forget(connection: Connection): void {
+    this.#open.delete(connection);
+    this.#trusted.delete(connection);
+    this.#idle.delete(connection);
   }
 
   #returned(): void {
@@ -152,6 +218,11 @@ export class PoolGeneration {
       });
       clearTimeout(timer);
     }
-    await this.#pool.end();
+    await new Promise<void>((resolve, reject) => {
+      this.#pool.end((error) => {
+        if (error) reject(error);
+        else resolve();
+      });
+    });
   }
 }

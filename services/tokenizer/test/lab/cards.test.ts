@@ -21,7 +21,7 @@ describe("card store", function () {
 
   before(async function () {
     platform = await startPlatform(this);
-    [one, two] = await Promise.all([makeReplica(platform, { poolSize: 8 }), makeReplica(platform)]);
+    [one, two] = await Promise.all([makeReplica(platform, { poolSize: 8, handOverWait: 200 }), makeReplica(platform)]);
     await one.keys.start();
     await two.keys.start();
   });

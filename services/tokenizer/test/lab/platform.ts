@@ -37,7 +37,7 @@ export interface Platform {
   readonly tokenFile: string;
   asRoot(...statements: readonly string[]): Promise<unknown>;
   vaultAsRoot(method: string, path: string, body?: object): Promise<unknown>;
-  openDatabase(poolSize?: number): Promise<MySqlDatabase>;
+  openDatabase(poolSize?: number, handOverWait?: number): Promise<MySqlDatabase>;
   service(timeout?: number): VaultTransit;
   /** What the suite must not have leaked. Looked for in all that was written, when the platform stops. */
   readonly leaks: Leaks;
@@ -114,7 +114,8 @@ export async function startPlatform(context: Mocha.Context): Promise<Platform> {
     tokenFile,
     asRoot,
     vaultAsRoot: (method, path, body) => vaultAsRoot(vault, method, path, body),
-    openDatabase: (poolSize = 5) => MySqlDatabase.open(options(poolSize), [login]),
+    openDatabase: (poolSize = 5, handOverWait?: number) =>
+      MySqlDatabase.open({ ...options(poolSize), ...(handOverWait === undefined ? {} : { handOverWait }) }, [login]),
     service: (timeout = 3000) =>
       new VaultTransit(
         new VaultSession({ address: vault.address, login: { kind: "token-file", path: tokenFile }, timeout }),
@@ -154,9 +155,10 @@ export async function makeReplica(
     readonly keys?: Partial<KeyStoreParts>;
     readonly cards?: Partial<CardStoreParts>;
     readonly poolSize?: number;
+    readonly handOverWait?: number;
   } = {},
 ): Promise<Replica> {
-  const database = await platform.openDatabase(how.poolSize);
+  const database = await platform.openDatabase(how.poolSize, how.handOverWait);
   const service = platform.service();
   const meters = new CountingMeters();
   const records = new Records();

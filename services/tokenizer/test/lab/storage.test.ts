@@ -1,4 +1,6 @@
 import assert from "node:assert/strict";
+import { TLSSocket } from "node:tls";
+import { queryObjects } from "node:v8";
 import { createConnection } from "mysql2/promise";
 import { StoreUnavailable } from "../../src/core/errors.ts";
 import { DuplicateEntry } from "../../src/core/ports.ts";
@@ -11,6 +13,8 @@ import {
   SchemaMismatch,
   StatementRefused,
 } from "../../src/storage/index.ts";
+import { PoolGeneration } from "../../src/storage/pool.ts";
+import { until } from "../until.ts";
 import { type MySqlServer, needMySql, startMySql, stopAll } from "./servers.ts";
 
 describe("storage", function () {
@@ -151,6 +155,31 @@ describe("storage", function () {
     );
     const either = await MySqlDatabase.open(options, [first, second]);
     await either.close();
+  });
+
+  it("refuses nobody whose connection would have been one of the old password, and keeps nothing of old pools", async () => {
+    // Counted after a collection of garbage, which queryObjects begins with.
+    const kept = (): readonly [pools: number, sockets: number] => [
+      Number(queryObjects(PoolGeneration)),
+      Number(queryObjects(TLSSocket)),
+    ];
+    const stop = new AbortController();
+    const load = Array.from({ length: options.poolSize * 2 }, async () => {
+      while (!stop.signal.aborted) assert.equal((await database.query("SELECT ? AS n", [5]))[0]?.["n"], "5");
+    });
+    const [pools] = kept();
+    for (let round = 0; round < 12; round += 1) {
+      const next = { user: "tokenizer", password: `round-Password-${round}` };
+      await asRoot(`ALTER USER tokenizer@'127.0.0.1' IDENTIFIED BY '${next.password}' RETAIN CURRENT PASSWORD`);
+      await database.useCredentials(next);
+      await asRoot("ALTER USER tokenizer@'127.0.0.1' DISCARD OLD PASSWORD");
+    }
+    stop.abort();
+    await Promise.all(load);
+    await until("what old pools had is gone", 30_000, () => {
+      const [now, sockets] = kept();
+      return now === pools && sockets <= 2 * options.poolSize;
+    });
   });
 
   it("keeps the old password when the new one is refused", async () => {
