@@ -10,14 +10,17 @@ const goodbye = 24;
 export class Wire {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
+  #to: number;
   #cut: Cut | undefined;
   /** Connections that were begun. */
   connections = 0;
 
+  /** @param to port of the server */
   constructor(to: number) {
+    this.#to = to;
     this.#server = createServer((client) => {
       this.connections += 1;
-      const server = connect({ host: "127.0.0.1", port: to, noDelay: true });
+      const server = connect({ host: "127.0.0.1", port: this.#to, noDelay: true });
       client.setNoDelay(true);
       const end = (): void => {
         client.destroy();
@@ -52,6 +55,11 @@ export class Wire {
         resolve((this.#server.address() as { port: number }).port);
       });
     });
+  }
+
+  /** New connections lead to another server from now on, as those of a Service do; open ones stay. */
+  leadTo(port: number): void {
+    this.#to = port;
   }
 
   /** Cuts the connection that sends next; the others stay. */
