@@ -8,6 +8,7 @@ import { AuditLog, type MySqlDatabase, verifyAudit } from "../../src/storage/ind
 import { testPans } from "../corpus.ts";
 import { Client, reqmod, respmod } from "../icap-client.ts";
 import { CountingMeters, Records } from "../records.ts";
+import { until } from "../until.ts";
 import { type Platform, startPlatform, tenant, transitKey } from "./platform.ts";
 
 describe("data plane", function () {
@@ -21,9 +22,9 @@ describe("data plane", function () {
   const bodies: string[] = [];
   const records = new Records();
 
-  async function post(body: string, type = "application/json"): Promise<number> {
+  async function post(body: string, type = "application/json", port = ports.http): Promise<number> {
     const headers = { "content-type": type };
-    const answer = await fetch(`http://127.0.0.1:${ports.http}/pay?x=1`, { method: "POST", headers, body });
+    const answer = await fetch(`http://127.0.0.1:${port}/pay?x=1`, { method: "POST", headers, body });
     await answer.text();
     return answer.status;
   }
@@ -41,6 +42,12 @@ describe("data plane", function () {
     });
     await new Promise<void>((resolve) => application.listen(0, "127.0.0.1", resolve));
     database = await platform.openDatabase(8);
+    plane = planeWith(database);
+    ports = await plane.start();
+    client = new Client(ports.icap);
+  });
+
+  function planeWith(database: MySqlDatabase): DataPlane {
     const settings = readSettings({
       TENANT_ID: tenant,
       LISTEN_HOST: "127.0.0.1",
@@ -60,10 +67,8 @@ describe("data plane", function () {
     const authority = { authorise: (): Promise<undefined> => Promise.resolve(undefined) };
     const meters = new CountingMeters();
     const parts = { database, audit, meters, log: records, authority, isTrustedProxy: () => false, tls: undefined };
-    plane = new DataPlane({ ...settings, HTTP_PORT: 0, ICAP_PORT: 0 }, { ...parts, service: platform.service(1000) });
-    ports = await plane.start();
-    client = new Client(ports.icap);
-  });
+    return new DataPlane({ ...settings, HTTP_PORT: 0, ICAP_PORT: 0 }, { ...parts, service: platform.service(1000) });
+  }
 
   after(async () => {
     // A suite that was skipped has started nothing.
@@ -128,6 +133,44 @@ describe("data plane", function () {
     const hidden = await client.ask(respmod(`{"pan":"${amex}"}`));
     assert.match(hidden.body.toString(), /^\{"pan":"tok_/);
   }).timeout(60_000);
+
+  it("refuses nothing while the database hands over, in neither direction", async () => {
+    // Longer than the hand-overs take on a busy machine.
+    const patient = await platform.openDatabase(8, 60_000);
+    const other = planeWith(patient);
+    const { http, icap } = await other.start();
+    bodies.splice(0);
+    assert.equal(await post(`{"pan":"${visa}"}`, "application/json", http), 200);
+    const token = /tok_[A-Za-z0-9_=-]+/.exec(bodies[0] ?? "")?.[0] ?? "";
+    const answers: string[] = [];
+    const stop = new AbortController();
+    const load = Array.from({ length: 6 }, async (_, worker) => {
+      const gateway = new Client(icap);
+      while (!stop.signal.aborted) {
+        if (worker % 2 === 0) answers.push(`posted ${await post(`{"pan":"${amex}"}`, "application/json", http)}`);
+        else {
+          const { head, body } = await gateway.ask(
+            reqmod(`{"a":"${token}"}`, "", "Content-Type: application/json\r\n"),
+          );
+          answers.push(`${/^[A-Z]+/.exec(head)?.[0] ?? ""} ${body.toString().includes(visa) ? "revealed" : "refused"}`);
+        }
+      }
+      gateway.end();
+    });
+    for (let round = 0; round < 3; round += 1) {
+      await sleep(300);
+      await platform.asRoot("SET GLOBAL super_read_only = ON");
+      await sleep(400);
+      await platform.asRoot("SET GLOBAL read_only = OFF");
+    }
+    const before = answers.length;
+    await until("requests go on", 30_000, () => answers.length > before + 20);
+    stop.abort();
+    await Promise.all(load);
+    await other.stop(1000);
+    await patient.close();
+    assert.deepEqual([...new Set(answers)].sort(), ["POST revealed", "posted 200"]);
+  }).timeout(120_000);
 
   it("goes on with the keys in memory while the key service is down", async () => {
     await platform.vault.pause();
