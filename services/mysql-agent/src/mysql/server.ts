@@ -96,7 +96,8 @@ export class MySqlServer implements Server {
       if (left > 0) return { kind: "unsettled", why: `${left} sessions of a former agent are being ended` };
       const view = await look(session, this.#options.certificate());
       if (view.state !== "offline") this.#figures = await figures(session);
-      await this.#readBackups(session);
+      // A member that is being cloned has no dictionary to ask.
+      if (view.state === "online") await this.#readBackups(session);
       return view;
     } catch (error) {
       this.#forget();
@@ -214,6 +215,7 @@ export class MySqlServer implements Server {
 
   async #readBackups(session: Session): Promise<void> {
     if (performance.now() - this.#backupsAt < backupsEvery) return;
+    this.#backupsAt = performance.now();
     try {
       this.#lastBackup = await lastBackup(session);
     } catch (error) {
@@ -221,7 +223,6 @@ export class MySqlServer implements Server {
       if (!(error instanceof MySqlRefusal && error.errno > 0)) throw error;
       this.#lastBackup = undefined;
     }
-    this.#backupsAt = performance.now();
   }
 
   #forget(): void {

@@ -117,6 +117,14 @@ describe("the age of backups, from histories in a real server", function () {
     assert.equal(await served(), 'mysql_agent_backup_last_success_timestamp_seconds{group="mysql"} 1796000600');
   });
 
+  it("isn't waited for where somebody holds the history", async () => {
+    await asked(async (holder) => {
+      await holder.run("LOCK TABLES PERCONA_SCHEMA.xtrabackup_history WRITE");
+      await assert.rejects(asked(lastBackup), /maximum statement execution time exceeded/);
+    });
+    assert.equal(await asked(lastBackup), 1_796_000_600);
+  });
+
   it("isn't told while a history has another form, and the member serves all the same", async () => {
     await asked((session) => session.run("ALTER TABLE mysql.backup_history DROP COLUMN exit_state"));
     await assert.rejects(asked(lastBackup), /exit_state/);
