@@ -19,8 +19,8 @@ export function valueDigest(tenant: string, group: string, values: Readonly<Reco
  * What stands for a key in a ledger and in what its users tell: a digest of its name, which is no secret, so that all
  * classes are compared in the same way.
  * @param tenant name of the tenant
- * @param group one of `keyGroups`
- * @param id number of a version of the key-encryption key, or id of a data key
+ * @param group one of `keyGroups`, or `authorityGroup`
+ * @param id number of a version of the key-encryption key, id of a data key, or name of an authority
  */
 export function keyDigest(tenant: string, group: string, id: string | number): string {
   return createHash("sha256").update(`tokenshield/${tenant}/${group}/${id}`).digest("hex").slice(0, 32);

@@ -20,6 +20,9 @@ export const inUseLabels = ["tenant_id", "secret_group", "digest"] as const;
 /** What the tokenizer's keys are called where they are told and in ledgers, in the order in which they change. */
 export const keyGroups = { kek: "encryption_kek", dek: "encryption_dek" } as const;
 
+/** What the authority that the egress proxies' own ones are signed by is called where it is told and in its ledger. */
+export const authorityGroup = "bump";
+
 /** A group as its readers have it: one file a generated field, and one with the generation. */
 export interface GroupFiles {
   readonly group: string;

@@ -1,5 +1,23 @@
+export {
+  authorityName,
+  authorityNumber,
+  backdatedSeconds,
+  issuerGeneration,
+  issuerName,
+  rootParameters,
+  type RootParameters,
+} from "./authority.ts";
 export { keyDigest, valueDigest } from "./digest.ts";
-export { besideSeries, type GroupFiles, type InUse, inUseLabels, inUseOf, inUseSeries, keyGroups } from "./in-use.ts";
+export {
+  authorityGroup,
+  besideSeries,
+  type GroupFiles,
+  type InUse,
+  inUseLabels,
+  inUseOf,
+  inUseSeries,
+  keyGroups,
+} from "./in-use.ts";
 export {
   after,
   type Edge,

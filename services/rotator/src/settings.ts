@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
-import { type Generation, keyGroups } from "@tokenshield/rotation";
+import { authorityGroup, type Generation, keyGroups } from "@tokenshield/rotation";
 import { RotatorError } from "./core/index.ts";
 
 const name = z.string().regex(/^[a-z0-9]([-a-z0-9_]*[a-z0-9])?$/, "expected lower-case letters, digits, - and _");
@@ -53,6 +53,21 @@ const rotationClass = z.discriminatedUnion("kind", [
       .nonempty()
       .default(["kek", "dek"]),
   }),
+  // What the egress proxies' own authorities are signed by: generations of one PKI mount.
+  z.strictObject({
+    kind: z.literal("authority"),
+    ...common,
+    /** PKI mount. */
+    pki: name,
+    /** Common name of the authority, without the number of its generation. */
+    stem: z.string().regex(/^[A-Za-z0-9 .-]{1,80}$/, "expected letters, digits, blanks, dots and hyphens"),
+    /** Life of a generation, in days. */
+    days: z.number().int().min(1),
+    /** How long applications have to load the bundle with the next one before it signs. */
+    trustSeconds: z.number().int().min(0),
+    /** Life of a proxy's own authority. */
+    renewSeconds: z.number().int().min(1),
+  }),
 ]);
 
 const plan = z.strictObject({
@@ -100,7 +115,8 @@ export type PlannedClass = z.output<typeof rotationClass>;
 
 /** Names of the groups of a class, as its ledger and its consumers have them. */
 export function groupNames(planned: PlannedClass): readonly string[] {
-  return planned.kind === "keys" ? Object.values(keyGroups) : planned.groups.map(({ name: group }) => group);
+  if (planned.kind === "keys") return Object.values(keyGroups);
+  return planned.kind === "authority" ? [authorityGroup] : planned.groups.map(({ name: group }) => group);
 }
 
 const environment = z

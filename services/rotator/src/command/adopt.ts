@@ -1,7 +1,14 @@
-import { firstLedger, type Generation, LedgerFault, ledgerPath, type RotationLedger } from "@tokenshield/rotation";
+import {
+  authorityGroup,
+  firstLedger,
+  type Generation,
+  LedgerFault,
+  ledgerPath,
+  type RotationLedger,
+} from "@tokenshield/rotation";
 import { RotatorError } from "../core/index.ts";
 import type { Group } from "../vault/index.ts";
-import { accountsOf, classNamed, keysOf, type Parts } from "./parts.ts";
+import { accountsOf, authorityOf, classNamed, keysOf, type Parts } from "./parts.ts";
 
 /**
  * Writes a class's ledger anew from what is live, where it was lost: published and in force in the database. Changes no
@@ -15,6 +22,7 @@ export async function adopt(parts: Parts, className: string, why: string, now: D
   await refuseWhereThereIsOne(parts, className);
   const { kind } = classNamed(plan, className);
   if (kind === "keys") return adoptKeys(parts, className, why, now);
+  if (kind === "authority") return adoptAuthority(parts, className, why, now);
   const published = await livePublished(parts, className);
   const { generation, previous } = published;
   const inForce: InForce =
@@ -37,6 +45,38 @@ export async function adoptKeys(parts: Parts, className: string, why: string, no
   const generation = version as Generation;
   const last = { edge: "close", at: now.toISOString(), by: parts.holder, why, result: "done" } as const;
   const ledger = { ...firstLedger(digests, now), generation, origin: generation, last };
+  await parts.ledgers.write(className, ledger, 0);
+  return ledger;
+}
+
+/**
+ * Writes the ledger of an authority from the generations that Vault has. It is the first one, too. One that proxies don't
+ * sign by yet is undone by the next run; one that they don't sign by any more ends after a grace.
+ */
+export async function adoptAuthority(parts: Parts, className: string, why: string, now: Date): Promise<RotationLedger> {
+  const { generation: live, others, digests, since } = await authorityOf(parts, className).live();
+  const entry = (number: number): Pick<RotationLedger, "generation" | "origin" | "digests"> => ({
+    generation: number as Generation,
+    origin: number as Generation,
+    digests: { [authorityGroup]: digests.get(number) ?? "" },
+  });
+  const before = (number: number): RotationLedger["previous"] => ({
+    ...entry(number),
+    since: since.toISOString(),
+    until: null,
+  });
+  const first = { ...firstLedger({}, since), ...entry(live) };
+  const last = { at: now.toISOString(), by: parts.holder, why } as const;
+  const [lower = 0, higher = 0] = [others.findLast((one) => one < live), others.findLast((one) => one > live)];
+  const ledger: RotationLedger =
+    higher > 0
+      ? {
+          ...{ ...first, ...entry(higher), phase: "retained", previous: before(live) },
+          last: { ...last, edge: "undo", result: "begun" },
+        }
+      : lower > 0
+        ? { ...first, phase: "published", previous: before(lower), last: { ...last, edge: "publish", result: "done" } }
+        : { ...first, last: { ...last, edge: "close", result: "done" } };
   await parts.ledgers.write(className, ledger, 0);
   return ledger;
 }
@@ -66,7 +106,7 @@ interface Published {
 
 async function livePublished({ plan, values }: Parts, className: string): Promise<Published> {
   const planned = classNamed(plan, className);
-  const groups: readonly Group[] = planned.kind === "keys" ? [] : planned.groups;
+  const groups: readonly Group[] = "groups" in planned ? planned.groups : [];
   const all = await Promise.all(groups.map(async (group) => [group.name, await values.published(group)] as const));
   const generations = new Set(all.map(([, { generation }]) => generation));
   const [generation = Number.NaN] = generations;

@@ -5,7 +5,7 @@ import {
   type Begin,
   type ClassRun,
   codeOf,
-  decide,
+  type Decision,
   type Mandate,
   type Outcome,
   rollback,
@@ -14,11 +14,11 @@ import {
 import type { RotationMetrics } from "../records.ts";
 import { RunRecords } from "../records.ts";
 import { adopt } from "./adopt.ts";
-import { ensureKeyLedger, isWithdrawn, requestOf } from "./keys.ts";
+import { ensureLedger, isWithdrawn, requestOf, writesFirstLedger } from "./keys.ts";
 import { classNamed, type Parts, runOf } from "./parts.ts";
 import { statusOf, statusTable } from "./status.ts";
 
-export const usage = `usage: rotator job [CLASS…]     carries what the plan begins until every consumer uses it
+export const usage = `usage: rotator job [CLASS…]     carries what the plan begins until every consumer uses it, or has to be waited for for hours
        rotator sweep [CLASS…]   closes graces that are over, finishes what a crash left, carries out what the API was asked for
        rotator exporter         tells Prometheus what the ledgers say, until it is ended
        rotator --status [--json] [CLASS…]
@@ -192,19 +192,20 @@ async function oneClass(
   if (verb === "sweep" || verb === "job") {
     const ledger = dryRun
       ? await parts.ledgers.read(className)
-      : await ensureKeyLedger(parts, className, why, machineClock.now());
-    const waits = ledger === false || (ledger === undefined && classNamed(parts.plan, className).kind === "keys");
-    if (waits) return "no ledger yet; it is written once the tokenizer tells which keys it works with";
+      : await ensureLedger(parts, className, why, machineClock.now());
+    const waits = ledger === false || (ledger === undefined && writesFirstLedger(classNamed(parts.plan, className)));
+    if (waits) return "no ledger yet; a run writes it, that of keys once the tokenizer tells which it works with";
   }
   const mandate = await mandateOf(verb, className, parts);
-  if (dryRun)
-    return typeof mandate === "string"
-      ? `would ${mandate} what was done`
-      : wouldDo(await ledgerOf(parts, className), mandate);
   const runFor = (reason: string): ClassRun => {
     const records = new RunRecords(log, metrics, { tenant: parts.plan.tenant, actor: parts.holder, why: reason });
     return runOf(parts, className, records, reason);
   };
+  if (dryRun) {
+    if (typeof mandate === "string") return `would ${mandate} what was done`;
+    const ledger = await ledgerOf(parts, className);
+    return wouldDo(ledger, await runFor(why).next(ledger, mandate));
+  }
   if (mandate === "undo") return told(await runFor(why).undo());
   if (mandate === "reopen") return told(await runFor(why).reopen());
   const outcome = await patiently(parts, verb, () => runFor(why).carryOut(mandate));
@@ -255,20 +256,26 @@ async function patiently(parts: Parts, verb: Verb, work: () => Promise<Outcome>)
   }
 }
 
-function wouldDo(ledger: Outcome["ledger"], mandate: Mandate): string {
-  const decision = decide(ledger, mandate, machineClock.now());
+function wouldDo(ledger: Outcome["ledger"], decision: Decision): string {
   const where = `generation ${ledger.generation} is ${ledger.phase}`;
   switch (decision.kind) {
     case "step":
       return `${where}; would go on with ${decision.edge}`;
     case "wait":
-      return `${where}; its grace ends at ${decision.until.toISOString()}`;
+      return `${where}; ${until(decision.until, decision.what)}`;
     case "rest":
       return `${where}; nothing to do`;
   }
 }
 
-function told({ ledger, steps, waitsUntil }: Outcome): string {
-  const grace = waitsUntil === undefined ? "" : `, grace until ${waitsUntil.toISOString()}`;
-  return `generation ${ledger.generation} is ${ledger.phase}${grace}${steps === 0 ? "; nothing to do" : ""}`;
+function told({ ledger, steps, waitsFor, waitsUntil }: Outcome): string {
+  const wait = waitsUntil === undefined ? "" : `, ${until(waitsUntil, waitsFor)}`;
+  return `generation ${ledger.generation} is ${ledger.phase}${wait}${steps === 0 ? "; nothing to do" : ""}`;
+}
+
+/** A wait in words; the run by schedule goes on after it. */
+function until(end: Date, what: string | undefined): string {
+  return what === undefined
+    ? `grace until ${end.toISOString()}`
+    : `the run by schedule goes on by ${end.toISOString()} at the latest: ${what}`;
 }

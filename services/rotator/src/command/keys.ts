@@ -1,17 +1,24 @@
 import { after, type RotationLedger } from "@tokenshield/rotation";
 import { type Begin, RotatorError } from "../core/index.ts";
 import { askedNow } from "../keys/index.ts";
-import { adoptKeys } from "./adopt.ts";
+import type { PlannedClass } from "../settings.ts";
+import { adoptAuthority, adoptKeys } from "./adopt.ts";
 import { classNamed, keysOf, type Parts } from "./parts.ts";
 
+/** Whether the first ledger of a class is written by the rotator, as no update generates its first value. */
+export function writesFirstLedger({ kind }: PlannedClass): boolean {
+  return kind === "keys" || kind === "authority";
+}
+
 /**
- * Writes the first ledger of a class of keys, whose first versions Vault and the tokenizer have made.
+ * Writes the first ledger of a class whose first value Vault and the tokenizer have made.
  *
- * @returns whether it has one now; without a word of the tokenizer it can't be written
+ * @returns whether it has one now; that of keys can't be written without a word of the tokenizer
  */
-export async function ensureKeyLedger(parts: Parts, className: string, why: string, now: Date): Promise<boolean> {
-  if (classNamed(parts.plan, className).kind !== "keys") return true;
-  if ((await parts.ledgers.read(className)) !== undefined) return true;
+export async function ensureLedger(parts: Parts, className: string, why: string, now: Date): Promise<boolean> {
+  const planned = classNamed(parts.plan, className);
+  if (!writesFirstLedger(planned) || (await parts.ledgers.read(className)) !== undefined) return true;
+  if (planned.kind === "authority") return (await adoptAuthority(parts, className, why, now)).generation > 0;
   return (await whereTold(() => adoptKeys(parts, className, why, now))) !== undefined;
 }
 

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { accountNamed, catalogue } from "@tokenshield/mysql";
+import { EgressAuthority, PkiIssuers } from "../authority/index.ts";
 import { machineClock } from "../clock.ts";
 import { Consumers, type Trust } from "../consumers/index.ts";
 import { ClassRun, type ClassWork, type Ledgers, type Records, RotatorError } from "../core/index.ts";
@@ -98,6 +99,7 @@ function workOf(parts: Parts, className: string, records: Records): ClassWork {
   };
   if (planned.kind === "database") return accountsOf(parts, className, nudge);
   if (planned.kind === "keys") return keysOf(parts, className);
+  if (planned.kind === "authority") return authorityOf(parts, className);
   const { values, consumers, plan } = parts;
   const { converge: limit, look } = plan.limits;
   return new SharedKeys({ groups: planned.groups, values, consumers, nudge, clock: machineClock, limit, look });
@@ -118,6 +120,22 @@ export function keysOf({ plan, vault, consumers, trust }: Parts, className: stri
     rotates: planned.rotates,
     limit,
     look,
+  });
+}
+
+/** The egress proxies' authority as a class. @throws RotatorError `SETTINGS` for a class of another kind */
+export function authorityOf({ plan, vault, consumers }: Parts, className: string): EgressAuthority {
+  const planned = classNamed(plan, className);
+  if (planned.kind !== "authority")
+    throw new RotatorError("SETTINGS", `class ${className}: expected the kind authority`);
+  const { pki: mount, stem, days, trustSeconds, renewSeconds } = planned;
+  return new EgressAuthority({
+    tenant: plan.tenant,
+    issuers: new PkiIssuers(vault, { mount, stem, days }),
+    consumers,
+    clock: machineClock,
+    trustSeconds,
+    renewSeconds,
   });
 }
 

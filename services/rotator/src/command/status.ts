@@ -1,7 +1,9 @@
+import type { RotationLedger } from "@tokenshield/rotation";
 import type { Process } from "../consumers/index.ts";
-import { liveOf, RotatorError } from "../core/index.ts";
+import { decide, liveOf, RotatorError } from "../core/index.ts";
 import { groupNames } from "../settings.ts";
-import { classNamed, type Parts } from "./parts.ts";
+import { writesFirstLedger } from "./keys.ts";
+import { authorityOf, classNamed, type Parts } from "./parts.ts";
 
 /** Where one class stands. Times are ISO 8601 in UTC. */
 export interface ClassStatus {
@@ -17,6 +19,8 @@ export interface ClassStatus {
   readonly due: string | null;
   /** When the old value ends; null outside a grace. */
   readonly graceUntil: string | null;
+  /** Until when the next step waits at most, and for what; absent where it doesn't. */
+  readonly waits?: { readonly until: string; readonly for: string };
   /** Who works on it now. */
   readonly holder: string | null;
   /** What was done last, or failed. */
@@ -39,15 +43,16 @@ export async function statusOf(
 }
 
 async function classStatus(
-  { ledgers, plan }: Parts,
+  parts: Parts,
   className: string,
   processes: readonly Process[],
   now: Date,
 ): Promise<ClassStatus> {
+  const { ledgers, plan } = parts;
   const planned = classNamed(plan, className);
   const { automatic, intervalDays } = planned;
   const stored = await ledgers.read(className);
-  if (stored === undefined && planned.kind === "keys") return notBegun(className);
+  if (stored === undefined && writesFirstLedger(planned)) return notBegun(className);
   if (stored === undefined) {
     throw new RotatorError(
       "SETTINGS",
@@ -66,6 +71,7 @@ async function classStatus(
     ageSeconds: Math.round((now.getTime() - Date.parse(live.since)) / 1000),
     due: automatic ? new Date(Date.parse(live.since) + intervalDays * day).toISOString() : null,
     graceUntil: phase === "converged" ? (previous?.until ?? null) : null,
+    ...(planned.kind === "authority" ? await waitsOf(parts, className, ledger, now) : {}),
     holder: lease?.holder ?? null,
     last:
       last === undefined ? null : `${last.edge} ${last.result}${last.error === undefined ? "" : ` (${last.error})`}`,
@@ -81,7 +87,18 @@ async function classStatus(
   };
 }
 
-/** Keys have no ledger before the first run by schedule, which writes it. */
+async function waitsOf(
+  parts: Parts,
+  className: string,
+  ledger: RotationLedger,
+  now: Date,
+): Promise<Pick<ClassStatus, "waits">> {
+  const next = decide(ledger, { until: "closed", grace: "keep" }, now);
+  const wait = next.kind === "step" ? await authorityOf(parts, className).waits(ledger, next.edge) : undefined;
+  return wait === undefined || wait.until <= now ? {} : { waits: { until: wait.until.toISOString(), for: wait.what } };
+}
+
+/** Keys and authorities have no ledger before the first run by schedule, which writes it. */
 function notBegun(className: string): ClassStatus {
   const none = { due: null, graceUntil: null, holder: null, last: null, uses: [] };
   return { class: className, generation: 0, live: 0, phase: "no ledger yet", ageSeconds: 0, ...none };
@@ -111,10 +128,11 @@ function row(status: ClassStatus): readonly string[] {
   }
   const used = [...counts].map(([key, count]) => `${count} × ${key}`).join(", ");
   const failed = status.last?.includes("failed") === true ? `, ${status.last}` : "";
+  const waits = status.waits === undefined ? "" : ` until ${status.waits.until}`;
   return [
     status.class,
     status.generation === status.live ? String(status.live) : `${status.live} → ${status.generation}`,
-    `${status.phase}${failed}`,
+    `${status.phase}${waits}${failed}`,
     age(status.ageSeconds),
     status.due ?? "on request",
     status.graceUntil ?? "-",

@@ -10,5 +10,5 @@ export {
   reopened,
   rollback,
 } from "./machine.ts";
-export type { ClassWork, Clock, Ledgers, Records, StepRecord, StoredLedger } from "./ports.ts";
+export type { ClassWork, Clock, Ledgers, Records, StepRecord, StoredLedger, Wait } from "./ports.ts";
 export { ClassRun, type Limits, type Outcome, type RunOptions } from "./run.ts";

@@ -29,8 +29,8 @@ export interface Mandate {
 /** What comes next for a class. */
 export type Decision =
   | { readonly kind: "step"; readonly edge: Edge }
-  /** The grace is open. */
-  | { readonly kind: "wait"; readonly until: Date }
+  /** The grace is open, or the next step has to wait for something else; that in words. */
+  | { readonly kind: "wait"; readonly until: Date; readonly what?: string }
   | { readonly kind: "rest" };
 
 const step = (edge: Edge): Decision => ({ kind: "step", edge });

@@ -22,6 +22,13 @@ export interface Ledgers {
   write(className: string, ledger: RotationLedger, version: number): Promise<number>;
 }
 
+/** What takes hours, so that no run waits for it. */
+export interface Wait {
+  readonly until: Date;
+  /** What is waited for, in words. */
+  readonly what: string;
+}
+
 /** What the steps do in the world. Each can be run again, after a crash at any point of it too. */
 export interface ClassWork {
   /**
@@ -46,6 +53,8 @@ export interface ClassWork {
   close(ledger: RotationLedger): Promise<void>;
   /** Makes the value before the only one again; nobody uses the new one. */
   undo(ledger: RotationLedger): Promise<void>;
+  /** What the next step has to wait for; absent where no step of the class ever has to. */
+  waits?(ledger: RotationLedger, next: Edge): Promise<Wait | undefined>;
   /** Makes the old value valid again after its end; absent where it is gone then. */
   reopen?(ledger: RotationLedger): Promise<void>;
 }

@@ -1,8 +1,8 @@
 import type { Edge, RotationLedger } from "@tokenshield/rotation";
 import { codeOf, mayHelp, RotatorError, takesBack } from "./errors.ts";
 import { Lease } from "./lease.ts";
-import { comesBack, decide, entered, type Facts, type Mandate, reopened, rollback } from "./machine.ts";
-import type { ClassWork, Clock, Ledgers, Records } from "./ports.ts";
+import { comesBack, decide, type Decision, entered, type Facts, type Mandate, reopened, rollback } from "./machine.ts";
+import type { ClassWork, Clock, Ledgers, Records, Wait } from "./ports.ts";
 
 /** Time limits in milliseconds. */
 export interface Limits {
@@ -39,6 +39,8 @@ export interface Outcome {
   readonly ledger: RotationLedger;
   /** Until when nothing can be done; undefined where the mandate is fulfilled. */
   readonly waitsUntil: Date | undefined;
+  /** What is waited for, in words; undefined for a grace. */
+  readonly waitsFor?: string | undefined;
   readonly steps: number;
 }
 
@@ -59,15 +61,31 @@ export class ClassRun {
    * @throws RotatorError of the step that failed, `BUSY`, `SUPERSEDED`, `SETTINGS` if the class has no ledger
    */
   async carryOut(mandate: Mandate): Promise<Outcome> {
-    const { className, ledgers, clock } = this.#options;
+    const { className, clock, ledgers } = this.#options;
     const stored = await ledgers.read(className);
     if (stored === undefined)
       throw new RotatorError("SETTINGS", `${className}: there is no ledger; an update writes the first`);
-    const first = decide(stored.ledger, mandate, clock.now());
+    // A wait of hours is seen by each run of the schedule: it takes no lease, so no version of the ledger is written.
+    const first = await this.next(stored.ledger, mandate);
     if (first.kind !== "step") return outcome(stored.ledger, first, 0);
     const { holder, limits } = this.#options;
     const lease = await Lease.take({ className, ledgers, clock, holder, seconds: limits.leaseSeconds }, stored);
     return this.#holding(lease, mandate);
+  }
+
+  /** What comes next for a ledger, with what a step has to wait for. Changes nothing. @throws RotatorError */
+  async next(ledger: RotationLedger, mandate: Mandate): Promise<Decision> {
+    const { clock } = this.#options;
+    const decision = decide(ledger, mandate, clock.now());
+    if (decision.kind !== "step" || passesOver(mandate, decision.edge)) return decision;
+    const wait = await this.#waits(ledger, decision.edge);
+    return wait === undefined ? decision : { kind: "wait", ...wait };
+  }
+
+  async #waits(ledger: RotationLedger, edge: Edge): Promise<Wait | undefined> {
+    const { clock, work } = this.#options;
+    const wait = await work.waits?.(ledger, edge);
+    return wait === undefined || wait.until <= clock.now() ? undefined : wait;
   }
 
   /** Takes a generation that nobody uses back. @throws RotatorError */
@@ -115,12 +133,15 @@ export class ClassRun {
     let steps = 0;
     try {
       for (;;) {
-        const decision = decide(lease.ledger, mandate, clock.now());
+        const decision = await this.next(lease.ledger, mandate);
         if (decision.kind !== "step") {
           if (lease.ledger.lease !== undefined) await lease.release();
           records.rotation(className, "success", (clock.monotonic() - started) / 1000);
           return outcome(lease.ledger, decision, steps);
         }
+        const passed = passesOver(mandate, decision.edge) ? await this.#waits(lease.ledger, decision.edge) : undefined;
+        if (passed !== undefined)
+          records.notice(className, `not waited for, as the old value is known to others: ${passed.what}`);
         await this.#step(lease, decision.edge, mandate);
         steps += 1;
       }
@@ -288,6 +309,12 @@ export class ClassRun {
   }
 }
 
-function outcome(ledger: RotationLedger, decision: ReturnType<typeof decide>, steps: number): Outcome {
-  return { ledger, waitsUntil: decision.kind === "wait" ? decision.until : undefined, steps };
+/** A value that others know isn't kept for those who are slow. What is seen at the end is seen all the same. */
+function passesOver({ grace }: Mandate, edge: Edge): boolean {
+  return grace === "skip" && edge !== "close";
+}
+
+function outcome(ledger: RotationLedger, decision: Decision, steps: number): Outcome {
+  if (decision.kind !== "wait") return { ledger, waitsUntil: undefined, steps };
+  return { ledger, waitsUntil: decision.until, waitsFor: decision.what, steps };
 }

@@ -92,9 +92,13 @@ export class Vault {
    * @returns the field `data` of the answer; empty where it has none
    * @throws RotatorError `STORE`
    */
-  async ask(method: "GET" | "POST", path: string, content?: unknown): Promise<Readonly<Record<string, unknown>>> {
+  async ask(
+    method: "DELETE" | "GET" | "POST",
+    path: string,
+    content?: unknown,
+  ): Promise<Readonly<Record<string, unknown>>> {
     const { status, body } = await this.#asked(method, path, content);
-    if (status !== 200 && status !== 204) throw failure(method === "GET" ? "read" : "write", path, status);
+    if (status !== 200 && status !== 204) throw failure(verbs[method], path, status);
     return body === undefined ? {} : (answered.parse(body).data ?? {});
   }
 
@@ -103,7 +107,7 @@ export class Vault {
   }
 
   /** Asks with a token; once more with a new one where it is refused, as it may be over. */
-  async #asked(method: "GET" | "POST", path: string, content?: unknown): Promise<Answer> {
+  async #asked(method: keyof typeof verbs, path: string, content?: unknown): Promise<Answer> {
     this.#token ??= await this.#login();
     const answer = await this.#send(method, path, content, this.#token);
     if (answer.status !== 403) return answer;
@@ -122,7 +126,7 @@ export class Vault {
     return answer.data.auth.client_token;
   }
 
-  async #send(method: "GET" | "POST", path: string, content: unknown, key: string | undefined): Promise<Answer> {
+  async #send(method: keyof typeof verbs, path: string, content: unknown, key: string | undefined): Promise<Answer> {
     const { address, namespace, timeout } = this.#options;
     const headers = { "x-vault-request": "true" };
     if (key !== undefined) Object.assign(headers, { "x-vault-token": key });
@@ -143,6 +147,8 @@ export class Vault {
     }
   }
 }
+
+const verbs = { DELETE: "delete", GET: "read", POST: "write" } as const;
 
 interface Answer {
   readonly status: number;
