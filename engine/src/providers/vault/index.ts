@@ -8,6 +8,7 @@ import type { VaultClient } from "./client.ts";
 import { openVault, protectConfig, unknownOption } from "./settings.ts";
 import { authBackendConfig, authBackendRole } from "./types/kubernetes-auth.ts";
 import { getSecretV2, secretV2 } from "./types/kv.ts";
+import { getBackendIssuer, getBackendIssuers } from "./types/pki-functions.ts";
 import * as pki from "./types/pki.ts";
 import { audit, authBackend, mount, policy } from "./types/sys.ts";
 import { secretBackendKey } from "./types/transit.ts";
@@ -47,6 +48,9 @@ class VaultProvider extends TypedProvider {
       types: Object.fromEntries(Object.entries(types).map(([token, options]) => [token, vaultType(options, opened)])),
       functions: {
         "vault:kv/getSecretV2:getSecretV2": async (inputs) => getSecretV2(await opened(), inputs),
+        "vault:pkiSecret/getBackendIssuer:getBackendIssuer": async (inputs) => getBackendIssuer(await opened(), inputs),
+        "vault:pkiSecret/getBackendIssuers:getBackendIssuers": async (inputs) =>
+          getBackendIssuers(await opened(), inputs),
       },
     });
   }

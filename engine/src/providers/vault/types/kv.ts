@@ -8,6 +8,7 @@ import type { VaultClient } from "../client.ts";
 import { printed } from "../fields.ts";
 import type { Fields } from "../fields.ts";
 import type { VaultTypeOptions } from "../vault-type.ts";
+import { missing } from "./required.ts";
 import { textOf } from "./text.ts";
 
 const local = { wire: "", unread: true } as const;
@@ -158,9 +159,8 @@ function texts(map: JsonMap): JsonMap {
 export async function getSecretV2(vault: VaultClient, properties: PropertyMap): Promise<CheckedResult> {
   const inputs = toJson(properties);
   const [mount, name] = [textOf(inputs, "mount"), textOf(inputs, "name")];
-  const missing = ["mount", "name"].filter((key) => textOf(inputs, key) === "");
-  if (missing.length > 0) {
-    const failures = missing.map((property) => ({ property, reason: "missing required property" }));
+  const failures = missing(inputs, ["mount", "name"]);
+  if (failures.length > 0) {
     return { result: {}, failures };
   }
   const path = `${mount}/data/${name}`;
