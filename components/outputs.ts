@@ -53,7 +53,7 @@ function tenantOutputsOf(
     transitKey: pulumi.interpolate`${foundation.transit.path}/keys/${vault.key.name}`,
     issuer: vault.issuer,
     vaultRoles: pulumi.all(Object.fromEntries([...vault.roles].map(([part, role]) => [part, role.roleName]))),
-    ...addressesOf(proxies),
+    ...addressesOf(proxies, tenant.egressBundle),
     managementUrl: tokenizer.managementUrl,
     databaseAddress: pulumi.interpolate`${database.address.host}:${database.address.port}`,
     rotation: Object.fromEntries([...tenant.classes].map(([className, { state }]) => [className, { ...state }])),

@@ -64,6 +64,9 @@ export const databaseServices = {
 /** The Service below which every pod of the tokenizer has its address, ready or not: for who has to ask each of them. */
 export const tokenizerPods = "tokenshield-tokenizer-pods";
 
+/** The Service below which every pod of the egress proxy has its address, in the same way. */
+export const outboundPods = "tokenshield-outbound-pods";
+
 /** Labels that every object of a stack carries, and further ones. */
 export interface LabelArgs {
   /** Name of the environment. */

@@ -6,11 +6,10 @@ import { AgentCertificate } from "./certificates/agent-certificate";
 import { issuerOf, trustedBundle } from "./certificates/issuer";
 import { type ArgumentProblem, refuse } from "./checks";
 import type { BackupStorage } from "./cloud/backup-storage";
-import { AuroraCluster } from "./database/aurora-cluster";
 import { type Database, plannedAddress } from "./database/database";
-import { ExternalDatabase } from "./database/external-database";
 import { memberHosts, membersOf } from "./database/members";
 import { MySqlGroup } from "./database/mysql-group";
+import { outsideDatabase } from "./database/outside-database";
 import { type DataGuard, guarded } from "./guard";
 import { Isolation } from "./network/isolation";
 import { tenantFlows } from "./network/tenant-flows";
@@ -31,6 +30,7 @@ import type { VaultFoundation } from "./vault/foundation";
 import { rotationPolicies } from "./rotation/policies";
 import type { Rotator } from "./rotation/rotator";
 import { rotatorParts, tenantRotator } from "./rotation/tenant-rotator";
+import { authorityArgs } from "./rotation/authority-rights";
 import { certificateNames, serviceNames, TenantVault } from "./vault/tenant";
 
 /** Arguments of `TokenShield`. */
@@ -89,6 +89,8 @@ export class TokenShield extends pulumi.ComponentResource {
   readonly tokenizer: Tokenizer;
   /** The proxies that its settings ask for. */
   readonly proxies: Proxies;
+  /** What applications trust on their way through the egress proxy, PEM; empty where there is none. */
+  readonly egressBundle: pulumi.Output<string>;
   /** What carries its rotations. */
   readonly rotator: Rotator;
 
@@ -122,6 +124,7 @@ export class TokenShield extends pulumi.ComponentResource {
       { namespace: this.namespace.metadata.name, flows: tenantFlows(settings, tenant, present), labels: this.labels() },
       this.inNamespace(),
     );
+    this.rotation = planRotation(args.ledgers, rotationPolicies(settings, tenant), args.now);
     this.vault = new TenantVault(
       `${prefix}-vault`,
       {
@@ -136,14 +139,14 @@ export class TokenShield extends pulumi.ComponentResource {
         intermediateDays: settings.vault.pki.intermediateDays,
         leafMinutes: settings.vault.pki.leafMinutes,
         bump: bumpOf(settings, tenant),
+        ...authorityArgs(this.rotation["bump"], args.ledgers.bump, settings.vault.pki.intermediateDays),
         guard,
       },
       { parent: this },
     );
     this.caBundle = trustedBundle(settings, tenant, this.vault.caBundle);
-    this.rotation = planRotation(args.ledgers, rotationPolicies(settings, tenant), args.now);
     // A database outside the cluster comes first, as secrets carry its address; the group needs secrets to start.
-    const outside = this.outsideDatabase(guard);
+    const outside = outsideDatabase(`${prefix}-database`, { ...args, guard }, { parent: this });
     this.classes = this.makeClasses(outside);
     this.application = tenantApplication(
       prefix,
@@ -163,7 +166,6 @@ export class TokenShield extends pulumi.ComponentResource {
         tenant,
         namespace: this.namespace,
         namespaceName: name,
-        vault: this.vault,
         certificates: this.certificates,
         labels: this.labels(),
       },
@@ -171,6 +173,9 @@ export class TokenShield extends pulumi.ComponentResource {
       { ...this.inNamespace(), dependsOn: [this.vault, this.isolation, ...this.accounts.values()] },
     );
     this.rotator = this.makeRotator(name);
+    // Where this update makes the next authority, the bundle has it as well.
+    const job = this.rotator.jobs.get("bump");
+    this.egressBundle = this.vault.egress?.bundle(job === undefined ? [] : [job]) ?? pulumi.output("");
     this.registerOutputs({
       namespace: this.namespace.metadata.name,
       caBundle: this.caBundle,
@@ -377,28 +382,6 @@ export class TokenShield extends pulumi.ComponentResource {
         ],
       },
     );
-  }
-
-  /** The database of a tenant whose cards lie outside the cluster. */
-  private outsideDatabase(guard: DataGuard): Database | undefined {
-    const { settings, tenant, databaseCa: caBundle = "" } = this.args;
-    const { environment, database, tags } = settings;
-    const name = `${this.prefix}-database`;
-    if (database.kind === "external") {
-      const { host = "", port } = database;
-      return new ExternalDatabase(name, { host, port, caBundle }, { parent: this });
-    }
-    if (database.kind !== "aurora" || database.aurora === undefined) return undefined;
-    const cluster = {
-      ...database.aurora,
-      environment,
-      tenant: tenant.name,
-      port: database.port,
-      caBundle,
-      tags,
-      guard,
-    };
-    return new AuroraCluster(name, cluster, { parent: this });
   }
 
   private makeGroup(guard: DataGuard): MySqlGroup {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import * as pulumi from "@pulumi/pulumi";
 import { accountFile, fileOf } from "./application-secrets";
+import { authorityInterval } from "./rotation-schema";
 import { problemsOf, SettingsError, settingsPath, shown, valueAt } from "./settings-error";
 import { type Settings, settingsSchema, settingsShape, type TenantSettings } from "./settings-schema";
 import type { Autoscaling } from "./tokenshield-spec";
@@ -196,6 +197,15 @@ const rules: readonly ((settings: SoundParts) => Generator<Finding>)[] = [
     }
   },
   applicationSecretsHaveAPlace,
+  function* authoritiesAreReplacedInTime({ rotation, vault }) {
+    const [days, bump] = [vault?.pki.intermediateDays, rotation?.classes.bump];
+    if (days === undefined || bump === undefined) return;
+    const most = Math.floor(days - (bump.trustHours + bump.graceHours) / 24 - 2);
+    if (bump.automatic && (bump.intervalDays ?? authorityInterval(days)) > most) {
+      const expected = `at most ${most}, as an authority lives ${days} days (vault.pki.intermediateDays), and trust and grace take time`;
+      yield [["rotation", "classes", "bump", "intervalDays"], expected];
+    }
+  },
   function* requestsNameTenants({ rotation, tenants }) {
     for (const key of Object.keys(rotation?.requests ?? {})) {
       const [name] = key.split("/");

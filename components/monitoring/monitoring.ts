@@ -90,6 +90,7 @@ export class Monitoring extends pulumi.ComponentResource {
             encryption: classes.encryption.graceHours,
             jwt: classes.jwt.graceHours,
           },
+          trustHours: classes.bump.trustHours,
           patience: settings.monitoring.alertPatience,
         },
         settings.monitoring.runbooks.replace(/\/$/, ""),

@@ -80,6 +80,12 @@ function* inside({ database }: FlowArgs): Generator<Flow> {
   yield { from: part("rotator"), to: part("tokenizer"), ports: tcp(ports.management), why: "convergence of rotations" };
   yield {
     from: part("rotator"),
+    to: part("outbound"),
+    ports: tcp(ports.squidMetrics),
+    why: "convergence of rotations",
+  };
+  yield {
+    from: part("rotator"),
     to: part("database"),
     ports: tcp(ports.mysqlAgent),
     why: "convergence of rotations",

@@ -1,7 +1,8 @@
+import { Service } from "@pulumi/kubernetes/core/v1";
 import * as pulumi from "@pulumi/pulumi";
 import { bumpFiles, bumpPath } from "../certificates/bump";
 import { type ArgumentProblem, refuse } from "../checks";
-import { ports } from "../parts";
+import { labelsOf, outboundPods, ports, roleLabel } from "../parts";
 import { restrictedContainer } from "../restricted";
 import { doorConfig, doorFile } from "./door-config";
 import { bundle, runtimePort } from "./haproxy-config";
@@ -35,16 +36,16 @@ export interface EgressProxyArgs extends ProxyArgs {
   readonly gateways: readonly EgressGateway[];
   /** Name of the authorities that the pods make for themselves. */
   readonly authorityName: string;
-  /** What applications trust on their way through, PEM. */
-  readonly authority: pulumi.Input<string>;
+  /** Name of the tenant. */
+  readonly tenant: string;
 }
 
 /** The exporter of Squid's figures, in Squid's image. */
-const exporterCommand = [
+const exporterCommand = (tenant: string): readonly string[] => [
   ...["node", "--max-old-space-size=32", "/exporter/main.mjs"],
   ...["--listen", `${ports.squidMetrics}`, "--squid", `${squidFiguresPort}`],
-  ...["--certificate", bundle, "--authority", `${bumpPath}/${bumpFiles.bundle}`],
-] as const;
+  ...["--certificate", bundle, "--authority", `${bumpPath}/${bumpFiles.bundle}`, "--tenant", tenant],
+];
 
 /** The volume in which a pod's own authority lies. */
 export const bumpMount = { name: "bump", mountPath: bumpPath } as const;
@@ -57,10 +58,10 @@ export const bumpMount = { name: "bump", mountPath: bumpPath } as const;
 export class EgressProxy extends pulumi.ComponentResource {
   /** Pods, settings, Service and disruption budget. */
   readonly workload: Workload;
+  /** The Service below which each pod has its address, for who has to ask all of them. */
+  readonly pods: Service;
   /** Where the application sends its payments, `host:port`. */
   readonly address: pulumi.Output<string>;
-  /** What the application trusts on that way, PEM. */
-  readonly authority: pulumi.Output<string>;
 
   constructor(name: string, args: EgressProxyArgs, opts?: pulumi.ComponentResourceOptions) {
     super("tokenshield:proxies:EgressProxy", name, {}, opts);
@@ -118,7 +119,7 @@ export class EgressProxy extends pulumi.ComponentResource {
           {
             name: "exporter",
             image: args.image,
-            command: exporterCommand,
+            command: exporterCommand(args.tenant),
             resources: { requests: { cpu: "5m", memory: "48Mi" }, limits: { cpu: "100m", memory: "96Mi" } },
             ports: [{ name: "squid-metrics", container: ports.squidMetrics }],
             volumeMounts: [{ ...bumpMount, readOnly: true }],
@@ -141,10 +142,28 @@ export class EgressProxy extends pulumi.ComponentResource {
       },
       { parent: this },
     );
+    const selector = { [roleLabel]: "outbound" };
+    this.pods = new Service(
+      `${name}-pods`,
+      {
+        metadata: {
+          namespace: args.namespace,
+          name: outboundPods,
+          labels: labelsOf({ ...args.labels, part: "outbound" }),
+        },
+        spec: {
+          selector,
+          clusterIP: "None",
+          // One that isn't ready may be so by an old authority.
+          publishNotReadyAddresses: true,
+          ports: [{ name: "squid-metrics", port: ports.squidMetrics, targetPort: "squid-metrics" }],
+        },
+      },
+      { parent: this, deleteBeforeReplace: true },
+    );
     const host = args.names.at(-1) ?? args.names[0];
     this.address = this.workload.service.id.apply(() => `${host}:${ports.outbound}`);
-    this.authority = pulumi.output(args.authority);
-    this.registerOutputs({ address: this.address, authority: this.authority });
+    this.registerOutputs({ address: this.address });
   }
 }
 

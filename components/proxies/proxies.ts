@@ -18,11 +18,14 @@ export interface ProxyAddresses {
   readonly egressCaBundle: pulumi.Input<string>;
 }
 
-/** The addresses of a tenant's proxies. */
-export function addressesOf({ ingress, egress }: Proxies): ProxyAddresses {
+/**
+ * The addresses of a tenant's proxies.
+ * @param egressCaBundle what applications trust on their way through the egress proxy, PEM
+ */
+export function addressesOf({ ingress, egress }: Proxies, egressCaBundle: pulumi.Input<string>): ProxyAddresses {
   return {
     ingressUrl: ingress?.url ?? "",
     egressAddress: egress?.address ?? "",
-    egressCaBundle: egress?.authority ?? "",
+    egressCaBundle,
   };
 }

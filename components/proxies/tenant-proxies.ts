@@ -18,7 +18,6 @@ export interface TenantProxiesArgs {
   /** The tenant's namespace, and its name. */
   readonly namespace: Namespace;
   readonly namespaceName: string;
-  readonly vault: TenantVault;
   /** The certificates of the tenant's parts. */
   readonly certificates: ReadonlyMap<Part, AgentCertificate>;
   readonly labels: LabelArgs;
@@ -63,7 +62,7 @@ export function tenantProxies(prefix: string, args: TenantProxiesArgs, opts: pul
         names: serviceNames("outbound", namespaceName),
         gateways: [...tenant.gateways].sort((a, b) => (a.host === b.host ? a.port - b.port : a.host < b.host ? -1 : 1)),
         authorityName: bumpOf(settings, tenant).commonName,
-        authority: args.vault.egress?.certificate ?? "",
+        tenant: tenant.name,
       },
       opts,
     );

@@ -1,7 +1,7 @@
-import { keyGroups, sortedJson } from "@tokenshield/rotation";
+import { authorityGroup, keyGroups, sortedJson } from "@tokenshield/rotation";
 import { type DatabaseAddress, serviceHost } from "../database/database";
 import { memberHosts, memberName } from "../database/members";
-import { type Part, ports, tokenizerPods } from "../parts";
+import { outboundPods, type Part, ports, tokenizerPods } from "../parts";
 import { type ClassName, classNames, type DatabaseAccount, groupsReadBy, type SecretGroup } from "../secrets/catalog";
 import type { ClassPlan, RotationPolicy } from "../secrets/plan";
 
@@ -21,6 +21,7 @@ export type RotatorClass = ClassTimes &
     | { readonly kind: "database"; readonly groups: readonly (RotatorGroup & { readonly account: DatabaseAccount })[] }
     | { readonly kind: "shared"; readonly groups: readonly RotatorGroup[] }
     | { readonly kind: "keys"; readonly transit: TransitPlace; readonly api: string }
+    | ({ readonly kind: "authority"; readonly trustSeconds: number } & AuthorityPlace)
   );
 
 interface ClassTimes {
@@ -34,6 +35,16 @@ interface ClassTimes {
 export interface TransitPlace {
   readonly mount: string;
   readonly key: string;
+}
+
+/** The tenant's egress authority, and how long its generations and the proxies' own authorities live. */
+export interface AuthorityPlace {
+  /** PKI mount. */
+  readonly pki: string;
+  /** Common name without the number of a generation. */
+  readonly stem: string;
+  readonly days: number;
+  readonly renewSeconds: number;
 }
 
 interface RotatorGroup {
@@ -76,6 +87,8 @@ export interface RotatorPlanArgs {
   readonly groups: readonly SecretGroup[];
   /** The tenant's key-encryption key. */
   readonly transit: TransitPlace;
+  /** The tenant's egress authority. */
+  readonly authority: AuthorityPlace;
   readonly schema: string;
   /** Members of the group in the cluster, or the address of a server elsewhere. */
   readonly database: { readonly members: number } | DatabaseAddress;
@@ -95,13 +108,20 @@ export function rotatorPlan(args: RotatorPlanArgs, begin: Readonly<Record<string
     if (className === "encryption") {
       return [[className, { kind: "keys", ...times, transit: args.transit, api: tokenizerApi(namespace) }]];
     }
+    if (className === "bump") {
+      const trustSeconds = Math.round((policy.trustHours ?? 0) * 3600);
+      return [[className, { kind: "authority", ...times, ...args.authority, trustSeconds }]];
+    }
     return own.length === 0 ? [] : [[className, classOf(className, own, times)]];
   });
   return {
     tenant,
     mount,
     classes: Object.fromEntries(classes),
-    consumers: consumersOf(namespace, groups, database),
+    consumers: [
+      ...consumersOf(namespace, groups, database),
+      ...(policies["bump"] === undefined ? [] : [egressConsumer(namespace)]),
+    ],
     database: { schema, members: serversOf(namespace, database) },
   };
 }
@@ -172,6 +192,12 @@ function consumersOf(
     groups: ofAgent.map(({ name }) => name),
   }));
   return [tokenizer, ...agents];
+}
+
+/** The egress proxies: how many there are, their autoscaler says, and each has its address below one name. */
+function egressConsumer(namespace: string): RotatorConsumer {
+  const url = `https://${serviceHost(outboundPods, namespace)}:${ports.squidMetrics}/metrics`;
+  return { name: "outbound", url, groups: [authorityGroup] };
 }
 
 function serversOf(namespace: string, database: RotatorPlanArgs["database"]): RotatorMember[] {

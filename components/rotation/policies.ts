@@ -1,3 +1,4 @@
+import { authorityInterval } from "../../stacks/rotation-schema";
 import type { Settings, TenantSettings } from "../../stacks/settings";
 import { type ClassName, classNames } from "../secrets/catalog";
 import type { RotationPolicy } from "../secrets/plan";
@@ -11,13 +12,21 @@ export type RotationPolicies = Readonly<Partial<Record<ClassName, RotationPolicy
   Readonly<Record<string, RotationPolicy>>;
 
 /** The policies of the classes, with what the settings ask for. */
-export function rotationPolicies({ rotation, database }: Settings, { name: tenant }: TenantSettings): RotationPolicies {
+export function rotationPolicies(settings: Settings, tenant: TenantSettings): RotationPolicies {
+  const { rotation, database } = settings;
+  const { bump } = rotation.classes;
+  const byClass: Readonly<Record<ClassName, Omit<RotationPolicy, "request" | "held">>> = {
+    ...rotation.classes,
+    bump: { ...bump, intervalDays: bump.intervalDays ?? authorityInterval(settings.vault.pki.intermediateDays) },
+  };
+  // A tenant without an egress proxy has no authority for it.
+  const classes = classNames.filter((name) => name !== "bump" || tenant.spec.proxies.outbound.enabled);
   return Object.fromEntries(
-    classNames.map((name) => [
+    classes.map((name) => [
       name,
       {
-        ...rotation.classes[name],
-        request: rotation.requests[`${tenant}/${name}`],
+        ...byClass[name],
+        request: rotation.requests[`${tenant.name}/${name}`],
         ...(name === "database" && database.kind !== "group" ? { held: heldOutside } : {}),
       },
     ]),

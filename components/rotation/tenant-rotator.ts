@@ -9,7 +9,8 @@ import type { LabelArgs, Part } from "../parts";
 import { secretGroups } from "../secrets/catalog";
 import type { RotationPlan } from "../secrets/plan";
 import type { VaultFoundation } from "../vault/foundation";
-import { keyName, mountNames } from "../vault/names";
+import { authorityStem } from "../vault/bump";
+import { egressMount, keyName, mountNames } from "../vault/names";
 import { rotationPolicies } from "./policies";
 import { type PodIdentity, Rotator } from "./rotator";
 
@@ -50,6 +51,12 @@ export function tenantRotator(name: string, args: TenantRotatorArgs, opts: pulum
       policies: rotationPolicies(settings, tenant),
       groups: secretGroups,
       transit: { mount: mountNames(settings.environment).transit, key: keyName(tenant.name) },
+      authority: {
+        pki: egressMount(settings.environment, tenant.name),
+        stem: authorityStem({ environment: settings.environment, tenant: tenant.name }),
+        days: vault.pki.intermediateDays,
+        renewSeconds: vault.pki.leafMinutes * 60,
+      },
       schema: database.schema,
       database: settings.database.kind === "group" ? { members: membersOf(settings, tenant) } : database.address,
       rotation: args.rotation,

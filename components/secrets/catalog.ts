@@ -2,7 +2,7 @@ import { previousSuffix } from "@tokenshield/rotation";
 import type { Part } from "../parts";
 
 /** The rotation classes, in order. */
-export const classNames = ["api", "database", "encryption", "jwt"] as const;
+export const classNames = ["api", "bump", "database", "encryption", "jwt"] as const;
 
 /** One of `classNames`. */
 export type ClassName = (typeof classNames)[number];

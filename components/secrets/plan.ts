@@ -8,6 +8,8 @@ export interface RotationPolicy {
   readonly intervalDays: number;
   /** How long old and new are both valid once every consumer uses the new one, in hours. */
   readonly graceHours: number;
+  /** How long others have to trust a new one before it is used, in hours; for the class `bump` alone. */
+  readonly trustHours?: number | undefined;
   /** What an operator asks for; carried out once for each `id`. */
   readonly request?: RotationRequest | undefined;
   /** Why the platform doesn't rotate the class, neither when due nor on request. Default: it does. */

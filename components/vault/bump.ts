@@ -25,3 +25,15 @@ export function bumpParameters({ gateways, commonName, minutes }: BumpArgs): Rea
     ttl: `${minutes}m`,
   };
 }
+
+/** The tenant's egress authority, whose generations sign the proxies' own ones. */
+export interface EgressAuthorityName {
+  readonly environment: string;
+  readonly tenant: string;
+}
+
+/** The common name of a tenant's egress authority, without the number of its generation. */
+export function authorityStem({ environment, tenant }: EgressAuthorityName): string {
+  // X.520 has room for 64 characters, and a number follows.
+  return `TokenShield ${environment} ${tenant} egress`.slice(0, 58).trimEnd();
+}

@@ -1,14 +1,26 @@
-import { groupPath, ledgerPath, stagedPath } from "@tokenshield/rotation";
+import { groupPath, issuerName, ledgerPath, rootParameters, stagedPath } from "@tokenshield/rotation";
 import type { Part } from "../parts";
-import { type BumpArgs, bumpParameters } from "./bump";
+import { authorityStem, type BumpArgs, bumpParameters } from "./bump";
 import { egressMount, intermediateMount, keyName, mountNames } from "./names";
 
 /** What a policy allows on a path. */
 export interface PolicyRule {
   readonly path: string;
-  readonly capabilities: readonly ("create" | "read" | "update" | "list")[];
+  readonly capabilities: readonly ("create" | "delete" | "list" | "read" | "update")[];
   /** Parameters that a write must have, each with the values that it may have; none means any. No other may be there. */
   readonly parameters?: Readonly<Record<string, readonly string[]>>;
+  /** Parameters that a write may have, in the same way. Vault would want required ones of a read, too. */
+  readonly optional?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** The generations of a tenant's egress authority, for the rotator. */
+export interface AuthorityRights {
+  /** Those that there may be. */
+  readonly generations: readonly number[];
+  /** The one that is to be made; undefined where none is. */
+  readonly next: number | undefined;
+  /** Life of one, in days. */
+  readonly days: number;
 }
 
 /** What the policies of a tenant depend on. */
@@ -23,6 +35,8 @@ export interface PolicyArgs {
   readonly classes: readonly string[];
   /** What the egress proxy's own authorities may sign for. */
   readonly bump: BumpArgs;
+  /** What the rotator may do with what signs them; absent where the tenant has no egress proxy. */
+  readonly authority?: AuthorityRights | undefined;
 }
 
 /** What every part may: keep its own token alive. The default policy allows more, so no role has it. */
@@ -72,11 +86,42 @@ export function policyRules(part: Part, args: PolicyArgs): PolicyRule[] {
         write(`${kv}/data/${groupPath(tenant, group)}`),
       ]),
       ...args.classes.map((name) => write(`${kv}/data/${ledgerPath(tenant, name)}`)),
+      ...(args.authority === undefined ? [] : authorityRules(args, args.authority)),
     );
   }
   // Ledgers alone, which hold no secret.
   if (part === "ledgers") rules.push(...args.classes.map((name) => read(`${kv}/data/${ledgerPath(tenant, name)}`)));
   return merged(rules);
+}
+
+/**
+ * What the rotator may do with the generations of an egress authority: choose the one that signs, make the next one, and
+ * delete them while there is more than one. It can't sign, and reads no key. Which issuers there are, Vault tells anybody.
+ */
+function authorityRules(
+  { environment, tenant }: Pick<PolicyArgs, "environment" | "tenant">,
+  { generations, next, days }: AuthorityRights,
+): PolicyRule[] {
+  const mount = egressMount(environment, tenant);
+  const names = generations.map(issuerName);
+  const root =
+    next === undefined ? [] : Object.entries(rootParameters(authorityStem({ environment, tenant }), next, days));
+  return [
+    { path: `${mount}/config/issuers`, capabilities: ["read", "update"], optional: { default: names } },
+    { path: `${mount}/keys`, capabilities: ["list"] },
+    ...(next === undefined
+      ? []
+      : [
+          {
+            ...update(`${mount}/root/generate/internal`),
+            parameters: Object.fromEntries(root.map(([name, value]) => [name, [value]])),
+          },
+        ]),
+    ...(names.length < 2 ? [] : names).flatMap((name): PolicyRule[] => [
+      { path: `${mount}/issuer/${name}`, capabilities: ["delete"] },
+      { path: `${mount}/key/${name}`, capabilities: ["delete"] },
+    ]),
+  ];
 }
 
 /** What the pods of a tenant's application may: read exactly its own groups. */
@@ -114,16 +159,22 @@ function merged(rules: readonly PolicyRule[]): PolicyRule[] {
 /** Writes rules in Vault's policy language. */
 export function policyText(rules: readonly PolicyRule[]): string {
   return rules
-    .map(({ path, capabilities, parameters }) => {
-      const lines = [`capabilities = ${JSON.stringify(capabilities)}`, ...parameterLines(parameters)];
+    .map(({ path, capabilities, parameters, optional }) => {
+      const lines = [
+        `capabilities = ${JSON.stringify(capabilities)}`,
+        ...(parameters === undefined
+          ? []
+          : [`required_parameters = ${JSON.stringify(Object.keys(parameters).sort())}`]),
+        ...allowedLines(parameters ?? optional),
+      ];
       return `path ${JSON.stringify(path)} {\n${lines.map((line) => `  ${line}\n`).join("")}}\n`;
     })
     .join("");
 }
 
-function parameterLines(parameters: PolicyRule["parameters"]): string[] {
+function allowedLines(parameters: PolicyRule["parameters"]): string[] {
   if (parameters === undefined) return [];
   const names = Object.keys(parameters).sort();
   const allowed = names.map((name) => `    ${JSON.stringify(name)} = ${JSON.stringify(parameters[name])}\n`).join("");
-  return [`required_parameters = ${JSON.stringify(names)}`, `allowed_parameters = {\n${allowed}  }`];
+  return [`allowed_parameters = {\n${allowed}  }`];
 }

@@ -6,8 +6,8 @@ import { Policy } from "@pulumi/vault/policy";
 import { SecretBackendKey } from "@pulumi/vault/transit";
 import { badName, refuse } from "../checks";
 import { type DataGuard, guarded } from "../guard";
-import { accountName, databaseServices, type Part, tokenizerPods } from "../parts";
-import { EgressAuthority } from "./egress-authority";
+import { accountName, databaseServices, outboundPods, type Part, tokenizerPods } from "../parts";
+import { EgressAuthority, type FirstGeneration } from "./egress-authority";
 import type { VaultFoundation } from "./foundation";
 import { intermediateMount, keyName, roleName } from "./names";
 import { type PolicyArgs, policyRules, policyText } from "./policy";
@@ -26,6 +26,8 @@ export interface TenantVaultArgs extends PolicyArgs {
   readonly leafMinutes: number;
   /** How keys are kept. */
   readonly guard: DataGuard;
+  /** Whether the first generation of the egress authority is there. */
+  readonly firstAuthority: FirstGeneration;
 }
 
 /** The audience that pods' tokens for Vault are bound to. */
@@ -76,7 +78,7 @@ export class TenantVault extends pulumi.ComponentResource {
     this.egress = args.parts.includes("outbound")
       ? new EgressAuthority(
           `${name}-egress`,
-          { environment, tenant, days: args.intermediateDays, guard: args.guard },
+          { environment, tenant, days: args.intermediateDays, first: args.firstAuthority, guard: args.guard },
           { parent: this },
         )
       : undefined;
@@ -217,7 +219,8 @@ export function serviceNames(part: Part, namespace: string): [string, ...string[
 /** The names in a part's certificates: those of its Services, the one for who asks each pod included. */
 export function certificateNames(part: Part, namespace: string): [string, ...string[]] {
   const served = serviceNames(part, namespace);
-  return part === "tokenizer" ? [...served, ...namesOf(tokenizerPods, namespace)] : served;
+  if (part === "tokenizer") return [...served, ...namesOf(tokenizerPods, namespace)];
+  return part === "outbound" ? [...served, ...namesOf(outboundPods, namespace)] : served;
 }
 
 function namesOf(service: string, namespace: string): [string, string] {

@@ -7,5 +7,6 @@ export const everything: AlertContext = {
   leafMinutes: 1440,
   keyDays: 365,
   graceHours: { api: 2, database: 24, encryption: 168, jwt: 48 },
+  trustHours: 24,
   patience: 1,
 };

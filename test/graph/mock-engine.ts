@@ -16,6 +16,8 @@ export interface MockOptions {
   readonly kvFailure?: string;
   /** Whether Vault's answers are unknown, as in a preview without it. */
   readonly kvUnknown?: boolean;
+  /** The certificates of the egress authority's mount by the names of its issuers. */
+  readonly issuers?: Readonly<Record<string, string>>;
   /** Whether the run is a preview. */
   readonly preview?: boolean;
 }
@@ -110,6 +112,7 @@ function mocksOf({
   storedVersions = {},
   kvFailure,
   kvUnknown = false,
+  issuers = {},
 }: MockOptions): pulumi.runtime.Mocks {
   return {
     newResource: ({ type, name, inputs, custom }) => {
@@ -122,6 +125,13 @@ function mocksOf({
       if (token === "aws:secretsmanager/getSecretVersions:getSecretVersions") {
         const current = storedVersions[(inputs as { secretId: string }).secretId];
         return { versions: current === undefined ? [] : [{ ...current, versionStages: ["AWSCURRENT"] }] };
+      }
+      if (token === "vault:pkiSecret/getBackendIssuers:getBackendIssuers") {
+        return kvUnknown ? {} : { keys: Object.keys(issuers) };
+      }
+      if (token === "vault:pkiSecret/getBackendIssuer:getBackendIssuer") {
+        const { issuerRef } = inputs as { issuerRef: string };
+        return { issuerName: issuerRef, certificate: issuers[issuerRef] ?? "" };
       }
       if (token !== "vault:kv/getSecretV2:getSecretV2") throw new Error(`no mock of ${token}`);
       const { mount, name } = inputs as { mount: string; name: string };

@@ -48,6 +48,8 @@ export interface AlertContext {
   readonly keyDays: number;
   /** How long two values of a rotation class are both valid, in hours. */
   readonly graceHours: Readonly<Record<"api" | "database" | "encryption" | "jwt", number>>;
+  /** How long applications have to load the bundle with the next egress authority, in hours. */
+  readonly trustHours: number;
   /** Share of `for` that alerts wait: 1, and less for drills alone. */
   readonly patience: number;
 }

@@ -8,6 +8,7 @@ const sample: AlertContext = {
   leafMinutes: 1440,
   keyDays: 365,
   graceHours: { api: 2, database: 24, encryption: 168, jwt: 48 },
+  trustHours: 24,
   patience: 1,
 };
 
@@ -25,7 +26,7 @@ export function alertPage(): string {
     "# Alerts",
     "",
     "This page is made from `components/monitoring/alerts` by `npm run docs`. The conditions are those of one tenant,",
-    "`TENANT`, with a group of three members and a backup a day, certificates of a day and keys of at most a year. `promtool` runs a case in",
+    "`TENANT`, with a group of three members and a backup a day, certificates of a day, keys of at most a year, and a day for applications to load a bundle. `promtool` runs a case in",
     "which each alert fires and one in which it doesn't (`test/lab/alerts.test.ts`).",
   ];
   for (const { name, alerts } of alertGroups) {

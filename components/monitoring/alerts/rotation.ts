@@ -44,10 +44,20 @@ const besides = (pod: string, group: string): string =>
 
 /** That a group of a class is accepted beside another value for longer than a grace. */
 function acceptedTooLong(name: GraceClass, graceHours: number): string {
-  // PromQL's durations are whole.
-  const hours = Math.ceil(graceHours) + patience;
   const accepted = `max by (tenant_id, secret_group) (secret_beside_accepted{secret_group=~"${groupsOf[name]}"}) == 1`;
-  return `count_over_time((${accepted})[${hours}h:${60 / pointsAnHour}m]) > ${Math.floor(hours * pointsAnHour * 0.97)}`;
+  return lastsBeyond(accepted, graceHours);
+}
+
+/** That a condition holds for longer than it takes by itself, in hours. */
+function lastsBeyond(condition: string, takes: number): string {
+  // PromQL's durations are whole.
+  const hours = Math.ceil(takes) + patience;
+  return `count_over_time((${condition})[${hours}h:${60 / pointsAnHour}m]) > ${Math.floor(hours * pointsAnHour * 0.97)}`;
+}
+
+/** That the egress authority rests in a phase for longer than applications, or the proxies' certificates, may take. */
+function restsTooLong(phases: string, hours: number): string {
+  return lastsBeyond(`max by (tenant_id, class) (rotation_phase{class="bump",phase=~"${phases}"}) == 1`, hours);
 }
 
 const graceNotClosed: Alert = {
@@ -129,10 +139,15 @@ const stuck: Alert = {
   severity: "warning",
   control: "secret-rotation",
   // In `converged` a rotation waits for the end of its grace, and rests in `closed` and `abandoned`.
-  when: ofLedgers(
-    'max by (tenant_id, class) (rotation_phase{phase=~"staged|retained|verified|published|discarded"}) == 1',
-    `max by (tenant_id, class) (rotation_failed_attempts) >= ${failuresInARow}`,
-  ),
+  // The authority that applications trust waits for these in `retained`, and for the proxies' certificates afterwards.
+  when: (context) =>
+    ofLedgers(
+      'max by (tenant_id, class) (rotation_phase{class!="bump",phase=~"staged|retained|verified|published|discarded"}) == 1',
+      'max by (tenant_id, class) (rotation_phase{class="bump",phase=~"staged|verified"}) == 1',
+      restsTooLong("retained", context.trustHours),
+      restsTooLong("published|discarded", context.leafMinutes / 60),
+      `max by (tenant_id, class) (rotation_failed_attempts) >= ${failuresInARow}`,
+    )(context),
   for: "30m",
   summary: "{{ $labels.tenant_id }}: the rotation of {{ $labels.class }} doesn't go on",
   description:
@@ -157,17 +172,27 @@ const stuck: Alert = {
       at: "50m",
       labels: { tenant_id: "acme", class: "api" },
     },
+    {
+      story: "the applications' day is over for hours, and no run lets proxies sign by the next authority",
+      series: { [phase("bump", "retained")]: "0x5 1x340" },
+      at: "1700m",
+      every: "5m",
+      labels: { tenant_id: "acme", class: "bump" },
+    },
   ],
   stays: {
-    story: "each phase takes its time, one step needs a second attempt, and the grace lasts",
+    story:
+      "each phase takes its time, one step needs a second attempt, and the grace lasts; applications take a day, proxies two thirds of one",
     series: {
+      [phase("bump", "retained")]: "0x5 1x1440 0x600",
+      [phase("bump", "published")]: "0x1446 1x960 0x60",
       [phase("jwt", "staged")]: "0x5 1x6 0x100",
       [phase("jwt", "retained")]: "0x12 1x6 0x100",
       [phase("jwt", "published")]: "0x19 1x6 0x100",
       [phase("jwt", "converged")]: "0x26 1x80",
       [ledger("rotation_failed_attempts", "jwt")]: "0x12 1 0x100",
     },
-    at: "100m",
+    at: "2400m",
   },
 };
 

@@ -2,7 +2,7 @@ import { parseArgs } from "node:util";
 import { LabError } from "../errors.ts";
 
 /** The rotation classes. */
-export const classes = ["api", "database", "encryption", "jwt"] as const;
+export const classes = ["api", "bump", "database", "encryption", "jwt"] as const;
 
 /** One of `classes`. */
 export type ClassName = (typeof classes)[number];
@@ -14,7 +14,7 @@ export const help = `usage: npm run rotate -- CLASS… | --all          new valu
        npm run rotate -- --adopt CLASS…
 
 Classes: ${classes.join(", ")}. The update ends when everybody uses the new values; the old ones stay valid until their
-grace is over, which needs no further update.
+grace is over, which needs no further update. That of bump ends before: applications have to load the bundle first.
 
   --all                every class that rotates by itself
   --status             class, generation, phase, age, next due, end of the grace, who uses which generation

@@ -3,13 +3,14 @@ import { ExporterServer } from "@tokenshield/exporter";
 import { readFigures } from "./manager.ts";
 import { scrape } from "./metrics.ts";
 
-/** `main.mjs --listen 9302 --squid 3130 --certificate FILE --authority FILE`: the exporter beside a Squid. */
+/** `main.mjs --listen 9302 --squid 3130 --certificate FILE --authority FILE --tenant NAME`: the exporter beside a Squid. */
 const { values } = parseArgs({
   options: {
     listen: { type: "string" },
     squid: { type: "string" },
     certificate: { type: "string" },
     authority: { type: "string" },
+    tenant: { type: "string" },
   },
 });
 
@@ -31,6 +32,7 @@ const squid = port("squid");
 const sources = {
   figures: () => readFigures(squid),
   certificates: { transport: given("certificate"), authority: given("authority") },
+  authority: { tenant: given("tenant"), file: given("authority") },
 };
 const server = new ExporterServer(given("certificate"), { "/metrics": () => scrape(sources) });
 await server.listen(port("listen"));

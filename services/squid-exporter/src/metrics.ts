@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Counter, Gauge, Registry } from "prom-client";
+import { authorityGroup, authorityNumber, inUseLabels, inUseSeries, keyDigest } from "@tokenshield/rotation";
 import type { Figures } from "./figures.ts";
 
 /** The totals that are told, by Squid's names: name of the metric, its labels, and what it says. */
@@ -32,6 +33,8 @@ export interface Sources {
   readonly figures: () => Promise<Figures>;
   /** Files with a certificate, by the value of the label `certificate`. */
   readonly certificates: Readonly<Record<string, string>>;
+  /** The tenant, and the file with the certificate of the authority by which Squid opens TLS. */
+  readonly authority: { readonly tenant: string; readonly file: string };
 }
 
 /**
@@ -42,6 +45,7 @@ export interface Sources {
 export async function scrape({
   figures,
   certificates,
+  authority,
 }: Sources): Promise<{ readonly text: string; readonly type: string }> {
   const registry = new Registry();
   const registers = [registry];
@@ -67,18 +71,36 @@ export async function scrape({
     registers,
   });
   for (const [certificate, path] of Object.entries(certificates)) {
-    const end = expiryIn(path);
-    if (end !== undefined) expiry.set({ certificate }, end);
+    const read = certificateIn(path);
+    if (read !== undefined) expiry.set({ certificate }, Date.parse(read.validTo) / 1000);
+  }
+  const inUse = new Gauge({
+    name: inUseSeries,
+    help: "The generation of the tenant's egress authority that signed the one by which Squid opens TLS.",
+    labelNames: inUseLabels,
+    registers,
+  });
+  const issuer = issuerIn(authority.file);
+  if (issuer !== undefined) {
+    const digest = keyDigest(authority.tenant, authorityGroup, issuer.name);
+    inUse.set({ tenant_id: authority.tenant, secret_group: authorityGroup, digest }, issuer.number);
   }
   return { text: await registry.metrics(), type: registry.contentType };
 }
 
-/** @returns the end of the first certificate in a file, in seconds since 1970; undefined where it has none */
-function expiryIn(path: string): number | undefined {
+/** @returns the first certificate in a file; undefined where it has none */
+function certificateIn(path: string): X509Certificate | undefined {
   try {
     const [pem] = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/.exec(readFileSync(path, "utf8")) ?? [];
-    return pem === undefined ? undefined : Date.parse(new X509Certificate(pem).validTo) / 1000;
+    return pem === undefined ? undefined : new X509Certificate(pem);
   } catch {
     return undefined; // it isn't there yet: an absent series says so
   }
+}
+
+/** @returns who signed the first certificate in a file; undefined where that is no generation of an authority */
+function issuerIn(path: string): { readonly name: string; readonly number: number } | undefined {
+  const [, name] = /^CN=(.+)$/m.exec(certificateIn(path)?.issuer ?? "") ?? [];
+  const number = name === undefined ? undefined : authorityNumber(name);
+  return name === undefined || number === undefined ? undefined : { name, number };
 }

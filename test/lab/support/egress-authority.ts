@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
+import { rootParameters } from "@tokenshield/rotation";
 import { agentConfig } from "../../../bin/components/certificates/agent-config.js";
 import { bumpFile } from "../../../bin/components/certificates/bump.js";
 import { type BumpArgs, bumpParameters } from "../../../bin/components/vault/bump.js";
@@ -18,14 +19,10 @@ export async function makeEgressAuthority(
   bump: BumpArgs,
 ): Promise<{ readonly certificate: string; readonly token: string }> {
   await platform.vaultAsRoot("POST", `sys/mounts/${egressMount}`, { type: "pki", config: { max_lease_ttl: "8760h" } });
-  const root = (await platform.vaultAsRoot("POST", `${egressMount}/root/generate/internal`, {
-    common_name: "TokenShield lab acme egress",
-    key_type: "ec",
-    key_bits: 256,
-    max_path_length: 1,
-    exclude_cn_from_sans: true,
-    ttl: "8760h",
-  })) as { data: { certificate: string } };
+  const parameters = rootParameters("TokenShield lab acme egress", 1, 365);
+  const root = (await platform.vaultAsRoot("POST", `${egressMount}/root/generate/internal`, parameters)) as {
+    data: { certificate: string };
+  };
   const nothing = { groupsOf: () => [], groups: [], classes: [] };
   const rules = policyRules("outbound", { environment: "lab", tenant: "acme", ...nothing, bump });
   await platform.vaultAsRoot("PUT", "sys/policies/acl/outbound", { policy: policyText(rules) });

@@ -212,7 +212,7 @@ const egress: EgressProxyArgs = {
   tokenizer: ["tokenizer.acme.svc"],
   gateways: [{ host: "api.example.com", port: 443 }],
   authorityName: "TokenShield lab acme egress proxy",
-  authority: "CA",
+  tenant: "acme",
 };
 
 /** The paths of the arguments that a component refuses. */

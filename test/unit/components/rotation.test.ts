@@ -18,8 +18,14 @@ const args: RotatorPlanArgs = {
   tenant: "acme",
   mount: "tokenshield-lab",
   namespace: "cards",
-  policies: { database: policy, api: policy, encryption: policy, jwt: policy },
+  policies: { database: policy, api: policy, bump: { ...policy, trustHours: 24 }, encryption: policy, jwt: policy },
   transit: { mount: "tokenshield-lab-transit", key: "tokenshield-acme" },
+  authority: {
+    pki: "tokenshield-lab-egress-acme",
+    stem: "TokenShield lab acme egress",
+    days: 30,
+    renewSeconds: 7_200,
+  },
   groups: secretGroups,
   schema: "tokenshield",
   database: { members: 3 },
@@ -42,11 +48,12 @@ describe("the plan of a tenant's rotations", () => {
     for (const begins of [
       {},
       { database: begin },
+      { bump: begin },
       { encryption: begin },
       { jwt: { ...begin, origin: 2, kind: "rollback" as const } },
     ]) {
       const plan = read(planText(rotatorPlan(args, begins)));
-      assert.deepEqual(Object.keys(plan.classes).sort(), ["api", "database", "encryption", "jwt"]);
+      assert.deepEqual(Object.keys(plan.classes).sort(), ["api", "bump", "database", "encryption", "jwt"]);
       for (const [name, one] of Object.entries(plan.classes))
         assert.deepEqual(one.begin, (begins as Record<string, unknown>)[name]);
     }
@@ -56,7 +63,7 @@ describe("the plan of a tenant's rotations", () => {
     const { classes } = rotatorPlan(args);
     for (const { name, className, fields } of secretGroups) {
       const planned = classes[className];
-      assert.ok(planned !== undefined && planned.kind !== "keys");
+      assert.ok(planned !== undefined && "groups" in planned);
       const group = planned.groups.find((one) => one.name === name);
       const generated = fields.filter(({ value }) => value.kind === "generated").map(({ field }) => field);
       assert.deepEqual(group?.generated, generated, name);
@@ -86,6 +93,7 @@ describe("the plan of a tenant's rotations", () => {
           (at) =>
             `tokenshield-database-${at} http://tokenshield-database-${at}.tokenshield-database-members.cards.svc.cluster.local:9104/metrics`,
         ),
+        "outbound https://tokenshield-outbound-pods.cards.svc.cluster.local:9302/metrics",
       ],
     );
     const [tokenizer, agent] = consumers;
@@ -107,19 +115,38 @@ describe("the plan of a tenant's rotations", () => {
     assert.deepEqual(encryption.transit, args.transit);
   });
 
-  it("asks a tokenizer by a name that its certificate has", () => {
-    const [tokenizer] = rotatorPlan(args).consumers;
-    assert.ok(certificateNames("tokenizer", "cards").includes(new URL(tokenizer?.url ?? "").hostname));
+  it("asks tokenizers and egress proxies by names that their certificates have", () => {
+    const { consumers } = rotatorPlan(args);
+    for (const part of ["tokenizer", "outbound"] as const) {
+      const url = consumers.find(({ name }) => name === part)?.url ?? "";
+      assert.ok(certificateNames(part, "cards").includes(new URL(url).hostname), part);
+    }
+  });
+
+  it("says where the egress authority is, how long applications have for it, and how long proxies take", () => {
+    const { bump } = read(planText(rotatorPlan(args))).classes;
+    assert.ok(bump?.kind === "authority");
+    assert.deepEqual(
+      [bump.pki, bump.stem, bump.days, bump.trustSeconds, bump.renewSeconds],
+      ["tokenshield-lab-egress-acme", "TokenShield lab acme egress", 30, 86_400, 7_200],
+    );
+  });
+
+  it("has neither authority nor proxies for a tenant without an egress proxy", () => {
+    const policies = { api: policy, jwt: policy };
+    const { classes, consumers } = rotatorPlan({ ...args, policies });
+    assert.equal(classes["bump"], undefined);
+    assert.ok(consumers.every(({ name }) => name !== "outbound"));
   });
 
   it("leaves the accounts of a database outside the cluster to who runs it", () => {
     const policies = { ...args.policies, database: { ...policy, held: "its operator's" } };
     const plan = read(planText(rotatorPlan({ ...args, policies, database: { host: "db.example.com", port: 3306 } })));
-    assert.deepEqual(Object.keys(plan.classes).sort(), ["api", "encryption", "jwt"]);
+    assert.deepEqual(Object.keys(plan.classes).sort(), ["api", "bump", "encryption", "jwt"]);
     assert.deepEqual(plan.database.members, [{ name: "server", host: "db.example.com", port: 3306 }]);
     assert.deepEqual(
       plan.consumers.map(({ name }) => name),
-      ["tokenizer"],
+      ["tokenizer", "outbound"],
     );
   });
 });
@@ -196,6 +223,24 @@ describe("Rotator", () => {
     const { classes } = planOf(own, "acme-rotator-jwt-2");
     assert.deepEqual(classes["jwt"]?.begin, { generation: 2, origin: 2, request: null, kind: "rotate" });
     assert.equal(classes["database"]?.begin, undefined);
+  });
+
+  it("hands both authorities to applications while one waits for their trust, and lets the sweep go on", async () => {
+    const certificate = (name: string): string => `-----BEGIN CERTIFICATE-----\n${name}\n-----END CERTIFICATE-----`;
+    const digests = (letter: string): Record<string, string> => ({ bump: letter.repeat(32) });
+    const previous = { generation: 1, origin: 1, since: now.toISOString(), until: null, digests: digests("1") };
+    const begun = { generation: 2, origin: 2, phase: "retained", previous } as unknown as RotationLedger;
+    const ledger = { ...firstLedger(digests("2"), now), ...begun };
+    const issuers = { g1: certificate("one"), g2: certificate("two") };
+    const { graph, value } = await built(raw, { kv: ledgerOf("bump", ledger), issuers });
+    assert.equal(value.outputs.tenants["acme"]?.egressCaBundle, `${certificate("one")}\n${certificate("two")}\n`);
+    assert.ok(graph.some(({ name, type }) => name === "acme-rotator-bump-2" && type.endsWith(":Job")));
+
+    const closed = { ...ledger, phase: "closed" as const };
+    const after = await built(raw, { kv: ledgerOf("bump", closed), issuers: { g2: certificate("two") } });
+    assert.equal(after.value.outputs.tenants["acme"]?.egressCaBundle, `${certificate("two")}\n`);
+    assert.ok(after.graph.every(({ name, type }) => !(name === "acme-vault-egress" && type.endsWith("RootCert"))));
+    assert.ok(after.graph.every(({ type }) => type !== "kubernetes:batch/v1:Job"));
   });
 
   it("carries out a request with its reason, which the kubelet leaves as it is", async () => {

@@ -7,7 +7,7 @@ import { type Built, built } from "../../graph/stacks.ts";
 
 /** Types of pods' and keys' holders that a stack must not lose. */
 const holdsData =
-  /Namespace::\w+$|Bucket::|kms\/key:Key::|rds\/cluster:Cluster::|Mount::vault-(kv|transit|pki)$|SecretBackendKey::|SecretBackendRootCert::/;
+  /Namespace::\w+$|Bucket::|kms\/key:Key::|rds\/cluster:Cluster::|Mount::vault-(kv|transit|pki)$|SecretBackendKey::|SecretBackendRootCert::vault-root/;
 
 for (const stack of stackNames) {
   describe(`the whole graph of ${stack}`, () => {
@@ -96,7 +96,7 @@ for (const stack of stackNames) {
         assert.equal(tenant.ingressUrl, `https://tokenshield-inbound.${tenant.namespace}.svc.cluster.local`, name);
         assert.equal(tenant.egressAddress, `tokenshield-outbound.${tenant.namespace}.svc.cluster.local:3128`, name);
         assert.match(tenant.egressCaBundle, /^-----BEGIN CERTIFICATE-----\nacme-vault-egress|globex-vault-egress/);
-        assert.deepEqual(Object.keys(tenant.rotation), ["api", "database", "encryption", "jwt"], name);
+        assert.deepEqual(Object.keys(tenant.rotation), ["api", "bump", "database", "encryption", "jwt"], name);
       }
     });
 

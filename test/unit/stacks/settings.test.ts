@@ -1,5 +1,13 @@
 import assert from "node:assert/strict";
-import { namespaceOf, parseSettings, SettingsError, withFiles, withReferences } from "../../../bin/stacks/settings.js";
+import { rotationPolicies } from "../../../bin/components/rotation/policies.js";
+import {
+  namespaceOf,
+  parseSettings,
+  type Settings,
+  SettingsError,
+  withFiles,
+  withReferences,
+} from "../../../bin/stacks/settings.js";
 import { settingsJsonSchema, settingsPage } from "../../../bin/stacks/settings-page.js";
 import { isCron, quantity } from "../../../bin/stacks/formats.js";
 import { declaredKeys, labAuthority, page, rawSettings, stackNames } from "../../graph/stack-files.ts";
@@ -194,6 +202,25 @@ describe("Pulumi.yaml", () => {
     );
     const loose = { safety: { imagesByDigest: false } };
     assert.deepEqual(parseSettings({ ...bare, ...defaults, ...loose }), parseSettings({ ...bare, ...loose }));
+  });
+});
+
+describe("the egress authority's settings", () => {
+  const withBump = (bump: object): Settings =>
+    parseSettings({ ...rawSettings("lab"), rotation: { classes: { bump: { graceHours: 24, ...bump } } } });
+
+  it("have it replaced while there is time for trust and grace", () => {
+    assert.equal(withBump({ intervalDays: 26 }).rotation.classes.bump.trustHours, 24);
+    const late = /rotation\.classes\.bump\.intervalDays: expected at most 26, as an authority lives 30 days/;
+    assert.throws(() => withBump({ intervalDays: 27 }), late);
+    assert.equal(withBump({ intervalDays: 27, automatic: false }).rotation.classes.bump.automatic, false);
+  });
+
+  it("have it replaced after two thirds of its life where they don't say", () => {
+    const settings = withBump({});
+    const [tenant] = settings.tenants;
+    assert.ok(tenant);
+    assert.equal(rotationPolicies(settings, tenant)["bump"]?.intervalDays, 20);
   });
 });
 

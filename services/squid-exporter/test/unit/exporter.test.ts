@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { TLSSocket } from "node:tls";
 import { join } from "node:path";
 import { ExporterServer } from "@tokenshield/exporter";
+import { keyDigest } from "@tokenshield/rotation";
 import { figuresOf } from "../../src/figures.ts";
 import { readFigures } from "../../src/manager.ts";
 import { scrape } from "../../src/metrics.ts";
@@ -50,6 +51,7 @@ async function squid(answer: (path: string) => string | undefined): Promise<numb
 describe("the exporter beside Squid", () => {
   const folder = mkdtempSync(join(tmpdir(), "tokenshield-exporter-"));
   const bundle = join(folder, "tls.pem");
+  const authority = { tenant: "acme", file: join(folder, "none") };
   const issue = (name: string): void => {
     const words = ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "1"];
     const [key, certificate] = [join(folder, "key.pem"), join(folder, "certificate.pem")];
@@ -84,7 +86,11 @@ describe("the exporter beside Squid", () => {
 
   it("tells requests, errors and bytes by side, and when certificates end", async () => {
     const figures = (): Promise<ReturnType<typeof figuresOf>> => Promise.resolve(figuresOf(counters, info));
-    const { text } = await scrape({ figures, certificates: { transport: bundle, authority: join(folder, "none") } });
+    const { text } = await scrape({
+      figures,
+      certificates: { transport: bundle, authority: authority.file },
+      authority,
+    });
     for (const line of [
       "squid_up 1",
       'squid_requests_total{side="client"} 42',
@@ -103,9 +109,24 @@ describe("the exporter beside Squid", () => {
     assert.doesNotMatch(text, /certificate="authority"/);
   });
 
+  it("tells which generation of the tenant's authority signed its own, and of another issuer nothing", async () => {
+    const sources = { figures: () => Promise.reject(new Error("down")), certificates: {} };
+    const told = async (file: string): Promise<string | undefined> => {
+      const { text } = await scrape({ ...sources, authority: { tenant: "acme", file } });
+      return /^secret_in_use_generation\{.*\} .*$/m.exec(text)?.[0];
+    };
+    issue("TokenShield test acme egress 7");
+    const digest = keyDigest("acme", "bump", "TokenShield test acme egress 7");
+    const labels = `tenant_id="acme",secret_group="bump",digest="${digest}"`;
+    assert.equal(await told(bundle), `secret_in_use_generation{${labels}} 7`);
+    issue("outbound.test");
+    assert.equal(await told(bundle), undefined);
+    assert.equal(await told(join(folder, "none")), undefined);
+  });
+
   it("says of a Squid that can't be asked that it is down, and tells no figure of it", async () => {
     const refusing = await squid(() => undefined);
-    const { text } = await scrape({ figures: () => readFigures(refusing), certificates: {} });
+    const { text } = await scrape({ figures: () => readFigures(refusing), certificates: {}, authority });
     assert.match(text, /^squid_up 0$/m);
     assert.doesNotMatch(text, /squid_requests_total/);
   });
@@ -113,7 +134,7 @@ describe("the exporter beside Squid", () => {
   it("serves them by TLS, nothing else, and takes up a renewed certificate", async function () {
     this.timeout(20_000);
     const port = await squid((path) => (path.endsWith("counters") ? counters : info));
-    const sources = { figures: () => readFigures(port), certificates: {} };
+    const sources = { figures: () => readFigures(port), certificates: {}, authority };
     const server = new ExporterServer(bundle, { "/metrics": () => scrape(sources) });
     const at = await server.listen(0, "127.0.0.1");
     const get = (path: string, method = "GET"): Promise<{ status: number; subject: unknown }> =>
