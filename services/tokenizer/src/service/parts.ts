@@ -73,7 +73,11 @@ export function accountSettings(
  *
  * @param own certificate and key of this service
  */
-export async function databaseOptions(settings: Settings, own: Certificates | undefined): Promise<DatabaseOptions> {
+export async function databaseOptions(
+  settings: Settings,
+  own: Certificates | undefined,
+  log: Log,
+): Promise<DatabaseOptions> {
   const ca = await readFile(settings.DB_CA_FILE ?? settings.TLS_CA_FILE);
   return {
     host: settings.DB_HOST,
@@ -81,6 +85,9 @@ export async function databaseOptions(settings: Settings, own: Certificates | un
     database: settings.DB_NAME,
     poolSize: settings.DB_POOL_SIZE,
     handOverWait: settings.DB_HANDOVER_WAIT,
+    onRecovery: (work, { milliseconds, errorClass }) => {
+      log.info({ work, ms: milliseconds, error_class: errorClass }, "the database works again");
+    },
     ca,
     ...(settings.DB_CLIENT_CERTIFICATE && own !== undefined ? { client: { cert: own.cert, key: own.key } } : {}),
   };

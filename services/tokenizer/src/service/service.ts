@@ -119,7 +119,7 @@ export class Service {
     const certificates = await readCertificates(settings);
     if (certificates !== undefined) metrics.certificate(endOf(certificates));
     const database = await MySqlDatabase.open(
-      await databaseOptions(settings, certificates),
+      await databaseOptions(settings, certificates, log),
       databaseLogins(files, settings),
     );
     stack.add(() => database.close());

@@ -70,8 +70,9 @@ export class MySqlDatabase implements Database {
     this.#credentials = credentials;
     this.#current = pool;
     const wait = options.handOverWait ?? defaultWait;
-    this.#reads = new Outage(wait, "answer");
-    this.#changes = new Outage(wait, "change");
+    const { onRecovery: told } = options;
+    this.#reads = new Outage(wait, "answer", (outage) => told?.("reads", outage));
+    this.#changes = new Outage(wait, "change", (outage) => told?.("changes", outage));
   }
 
   /**

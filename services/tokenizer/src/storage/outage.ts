@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { CommitInDoubt, StoreUnavailable } from "../core/errors.ts";
+import { errorClassOf } from "./errors.ts";
 import { fateOf, type Phase } from "./fate.ts";
 
 /** One try of some work: how far it has come. */
@@ -52,6 +53,13 @@ export interface Clock {
   readonly sleep: (milliseconds: number) => Promise<unknown>;
 }
 
+/** An outage that is over. */
+export interface PastOutage {
+  readonly milliseconds: number;
+  /** Class of its last failure. */
+  readonly errorClass: string;
+}
+
 /** Pauses between tries, of all work together: while the limit lasts, and after it. */
 const pause = { least: 20, most: 60, long: 200 };
 /** The least that a try gets for a connection, however little of the limit is left. */
@@ -64,6 +72,7 @@ const leastForConnection = 250;
 export class Outage {
   readonly #limit: number;
   readonly #evidence: "change" | "answer";
+  readonly #over: (outage: PastOutage) => void;
   readonly #clock: Clock;
   #since: number | undefined;
   #lastFailure = 0;
@@ -73,14 +82,17 @@ export class Outage {
   /**
    * @param limit milliseconds that work waits at most
    * @param evidence what shows that the database works: a change that it took, or any answer
+   * @param over is told of each outage when it is over
    */
   constructor(
     limit: number,
     evidence: "change" | "answer",
+    over: (outage: PastOutage) => void = () => undefined,
     clock: Clock = { now: () => performance.now(), sleep: (milliseconds) => sleep(milliseconds) },
   ) {
     this.#limit = limit;
     this.#evidence = evidence;
+    this.#over = over;
     this.#clock = clock;
   }
 
@@ -112,7 +124,7 @@ export class Outage {
       };
       try {
         const result = await work(attempt);
-        if (this.#evidence === "answer" || attempt.wrote) this.#since = undefined;
+        if (this.#since !== undefined && (this.#evidence === "answer" || attempt.wrote)) this.#ended(this.#since);
         return result;
       } catch (error) {
         const fate = fateOf(error, attempt.phase);
@@ -129,6 +141,12 @@ export class Outage {
     return this.#since === undefined
       ? undefined
       : { since: this.#since, lastFailure: this.#lastFailure, nextTry: this.#nextTry };
+  }
+
+  #ended(since: number): void {
+    this.#since = undefined;
+    const milliseconds = Math.round(this.#clock.now() - since);
+    this.#over({ milliseconds, errorClass: errorClassOf(new StoreUnavailable(this.#cause)) });
   }
 
   #failed(error: unknown): void {

@@ -3,7 +3,7 @@ import type { PoolConnection } from "mysql2/promise";
 import { StoreUnavailable } from "../core/errors.ts";
 import { databaseError, unavailable } from "./errors.ts";
 import { isEndOfRole } from "./fate.ts";
-import type { Attempt } from "./outage.ts";
+import type { Attempt, PastOutage } from "./outage.ts";
 
 /** Where the database is and how it is reached. Times are milliseconds. */
 export interface DatabaseOptions {
@@ -21,6 +21,8 @@ export interface DatabaseOptions {
   readonly acquireTimeout?: number;
   /** Longest wait of work for a database that hands over to another primary. 3 s if undefined. */
   readonly handOverWait?: number;
+  /** Is told when the database does reads or takes changes again after it didn't. */
+  readonly onRecovery?: (work: "reads" | "changes", outage: PastOutage) => void;
 }
 
 /** A login of the database. */

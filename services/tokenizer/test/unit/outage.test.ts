@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { CommitInDoubt, evenTwice, StoreUnavailable } from "../../src/core/errors.ts";
 import { databaseError, errorClassOf, StatementRefused, unavailable } from "../../src/storage/errors.ts";
 import { fateOf, type Phase } from "../../src/storage/fate.ts";
-import { type Attempt, nextStep, Outage } from "../../src/storage/outage.ts";
+import { type Attempt, nextStep, Outage, type PastOutage } from "../../src/storage/outage.ts";
 
 describe("what became of work that failed", () => {
   const table: readonly [what: string, errorClass: string, phase: Phase, fate: ReturnType<typeof fateOf>][] = [
@@ -86,6 +86,7 @@ describe("an outage", () => {
   let now: number;
   let outage: Outage;
   let tries: number;
+  let past: PastOutage[];
   const clock = {
     now: (): number => now,
     sleep: (milliseconds: number): Promise<void> => {
@@ -106,7 +107,8 @@ describe("an outage", () => {
   beforeEach(() => {
     now = 50_000;
     tries = 0;
-    outage = new Outage(limit, "change", clock);
+    past = [];
+    outage = new Outage(limit, "change", (one) => past.push(one), clock);
   });
 
   it("is waited out: the work is done once the database takes it", async () => {
@@ -114,6 +116,8 @@ describe("an outage", () => {
     const result = outage.bridge((attempt) => (now < back ? down() : change(attempt)));
     assert.equal(await result, "done");
     assert.ok(tries > 2 && now - 50_000 < 500, `${tries} tries, ${now - 50_000} ms`);
+    await outage.bridge(change);
+    assert.deepEqual(past, [{ milliseconds: Math.round(now - 50_000), errorClass: "ECONNREFUSED" }], "told once");
   });
 
   it("ends in StoreUnavailable with its reason after the limit, and in a bounded number of tries", async () => {
