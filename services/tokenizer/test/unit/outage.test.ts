@@ -10,6 +10,7 @@ describe("what became of work that failed", () => {
     ["a server that turned read-only refuses a statement", "ER_OPTION_PREVENTS_STATEMENT", "working", "not done"],
     ["a server that turned read-only refuses a COMMIT", "ER_OPTION_PREVENTS_STATEMENT", "committing", "not done"],
     ["the same by its other name", "ER_READ_ONLY_MODE", "committing", "not done"],
+    ["a group changes its primary", "ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING", "working", "not done"],
     ["the hook before_commit refuses", "ER_RUN_HOOK_ERROR", "committing", "not done"],
     ["nobody listens", "ECONNREFUSED", "connecting", "not done"],
     ["the server ends during the login", "ER_SERVER_SHUTDOWN", "connecting", "not done"],
