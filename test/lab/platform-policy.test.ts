@@ -97,8 +97,8 @@ describe("policies and consumers of the platform on the lab", function () {
 
   it("a remediation is shown in the diff, and changes nothing before the update", async () => {
     const rule = "accounts-mount-no-token";
-    // A copy beside the platform's state finds the packages of the project. Its exemptions lack those of the rule.
-    const copy = mkdtempSync(join(layout().state, "policy-"));
+    // A copy within the project finds its packages. Its exemptions lack those of the rule.
+    const copy = mkdtempSync(join(root, ".lab/policy-"));
     try {
       for (const name of ["PulumiPolicy.yaml", "package.json", "bin"]) {
         cpSync(join(pack, name), join(copy, name), { recursive: true });
