@@ -57,7 +57,7 @@ const folders = [
 /** Suites of the lab group that start Vault, MySQL and proxies as processes, and need no cluster. */
 const suitesOfServers = [
   "services/*/test/lab/**/*.test.ts",
-  "test/lab/{alerts,ledgers,proxies-inbound,proxies-outbound,receivers,rotation,rotation-authority}.test.ts",
+  "test/lab/{alerts,egress-authority,ledgers,proxies-inbound,proxies-outbound,receivers,rotation,rotation-authority}.test.ts",
 ];
 
 const minute = 60_000;

@@ -1,11 +1,9 @@
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { EngineProject } from "./support/engine-project.ts";
 import { attemptLab, image, kubectl, lab, labStatus, useLab, vault } from "./support/lab.ts";
 
-const root = dirname(dirname(import.meta.dirname));
 const namespace = "every-type";
 
 /** What an engine's event says of one step. */
@@ -20,30 +18,19 @@ const nameOf = (urn: string): string => urn.slice(urn.lastIndexOf("::") + 2);
 describe("the embedded engine on the lab, with a program of every resource type", function () {
   this.timeout(180_000);
   useLab();
-  let folder: string;
-  let environment: NodeJS.ProcessEnv;
+  let project: EngineProject;
+  const run: EngineProject["run"] = (...words) => project.run(...words);
 
   before(async () => {
-    folder = mkdtempSync(join(tmpdir(), "every-type-"));
-    mkdirSync(join(folder, "state"));
-    const program = join(import.meta.dirname, "every-type/index.ts");
-    const runtime = { name: "nodejs", options: { typescript: false } };
-    const project = { name: "every", runtime, backend: { url: "file://./state" } };
-    writeFileSync(join(folder, "Pulumi.yaml"), JSON.stringify(project));
-    writeFileSync(join(folder, "Pulumi.test.yaml"), "");
-    writeFileSync(join(folder, "package.json"), '{"name":"every","type":"module","main":"index.js"}\n');
-    writeFileSync(join(folder, "index.js"), `export * from ${JSON.stringify(program)};\n`);
-    symlinkSync(join(root, "node_modules"), join(folder, "node_modules"));
-    environment = {
-      ...process.env,
-      PULUMI_CONFIG_PASSPHRASE: "every type",
+    project = new EngineProject("every", join(import.meta.dirname, "every-type/index.ts"), {
       HELM_BIN: (await lab(["program", "helm"])).trim(),
-      EVERY_TYPE: join(folder, "settings.json"),
-    };
+    });
+    project.environment["EVERY_TYPE"] = join(project.folder, "settings.json");
   });
 
   after(async () => {
-    rmSync(folder, { recursive: true, force: true });
+    // Absent where the suite was skipped.
+    (project as EngineProject | undefined)?.remove();
     await attemptLab(["kubectl", "delete", "namespace", namespace, "--ignore-not-found", "--wait=false"]);
   });
 
@@ -52,23 +39,7 @@ describe("the embedded engine on the lab, with a program of every resource type"
     const { kubeconfig, vault: address, caFile, vaultTokenFile } = addresses;
     const settings = { version, image: image("busybox"), kubeconfig, vault: address };
     const files = { vaultCa: caFile, vaultToken: vaultTokenFile };
-    writeFileSync(join(folder, "settings.json"), JSON.stringify({ ...settings, ...files, annotations }));
-  }
-
-  function run(...words: readonly string[]): Promise<{ readonly status: number; readonly printed: string }> {
-    return new Promise((resolve, reject) => {
-      const main = join(root, "engine/src/main.ts");
-      const engine = words[0] === "stack" ? [] : ["--engine", "embedded"];
-      const args = ["--max-semi-space-size=4", main, ...words, "--stack", "test", ...engine];
-      const child = spawn(process.execPath, args, { cwd: folder, env: environment });
-      const chunks: Buffer[] = [];
-      child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-      child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
-      child.once("error", reject);
-      child.once("close", (status) => {
-        resolve({ status: status ?? 137, printed: Buffer.concat(chunks).toString("utf8") });
-      });
-    });
+    project.write("settings.json", JSON.stringify({ ...settings, ...files, annotations }));
   }
 
   /** Runs a command that must succeed. @returns each resource's steps, by URN */
@@ -126,7 +97,7 @@ describe("the embedded engine on the lab, with a program of every resource type"
   });
 
   it("sees in a refresh what others edited, and takes it back", async () => {
-    const editor = join(folder, "editor.sh");
+    const editor = join(project.folder, "editor.sh");
     writeFileSync(editor, '#!/bin/sh\nsed -i "s/replicas: 1/replicas: 2/" "$1"\n', { mode: 0o700 });
     process.env["KUBE_EDITOR"] = editor;
     try {
@@ -173,7 +144,7 @@ describe("the embedded engine on the lab, with a program of every resource type"
       ),
     );
     assert.deepEqual(left, []);
-    const state = JSON.parse(readFileSync(join(folder, "state/.pulumi/stacks/every/test.json"), "utf8")) as {
+    const state = JSON.parse(readFileSync(join(project.folder, "state/.pulumi/stacks/every/test.json"), "utf8")) as {
       checkpoint: { latest: { resources?: unknown[] } };
     };
     assert.deepEqual(state.checkpoint.latest.resources ?? [], []);

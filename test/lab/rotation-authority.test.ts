@@ -283,4 +283,25 @@ describe("rotating the egress proxies' authority", function () {
     await platform.sweepUntil("closed");
     await assertSettled("g10", 10);
   });
+
+  it("reaches a pod that runs: its certificate agent has its authority signed anew once another one signs", async () => {
+    const signedBy = platform.startAgent();
+    const until = async (generation: number): Promise<void> => {
+      for (let look = 0; look < 100; look += 1) {
+        if (signedBy() === `CN=TokenShield test acme egress ${generation}`) return;
+        await sleep(100);
+      }
+      assert.fail(`signed by ${signedBy() ?? "nobody"} after ten seconds`);
+    };
+    await until(10);
+    await rotate();
+    assert.equal((await platform.rotator(["job", "bump"])).status, 0);
+    await platform.sweepUntil("published");
+    const published = performance.now();
+    await until(11);
+    print(`signed by the new one ${((performance.now() - published) / 1000).toFixed(1)} s after it signs`);
+    for (const pod of platform.pods) await pod.renew();
+    await platform.sweepUntil("closed");
+    await assertSettled("g11", 11);
+  });
 });

@@ -1,9 +1,12 @@
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { X509Certificate } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ledgerPath, parseLedger, rootParameters, type RotationLedger } from "@tokenshield/rotation";
+import { agentConfig } from "../../../bin/components/certificates/agent-config.js";
+import { bumpFile, bumpFiles, bumpPath } from "../../../bin/components/certificates/bump.js";
 import { beginningOf, planText, type RotatorPlan, rotatorPlan } from "../../../bin/components/rotation/plan-file.js";
 import { type ClassPlan, planRotation, type RotationRequest } from "../../../bin/components/secrets/plan.js";
 import { authorityArgs } from "../../../bin/components/rotation/authority-rights.js";
@@ -14,7 +17,7 @@ import { VaultClient } from "../../../engine/src/providers/vault/client.ts";
 import { getBackendIssuer, getBackendIssuers } from "../../../engine/src/providers/vault/types/pki-functions.ts";
 import { type Authority, makeAuthority } from "../../../services/tokenizer/test/lab/certificates.ts";
 import { startVault, type VaultServer } from "../../../services/tokenizer/test/lab/servers.ts";
-import { EgressPod, gateway } from "./egress-pod.ts";
+import { EgressPod, gateway, makeRequest } from "./egress-pod.ts";
 import { type KillAt, type Run, runRotator } from "./run.ts";
 import type { Data } from "./values.ts";
 
@@ -45,8 +48,11 @@ export class AuthorityPlatform {
   readonly #folder: string;
   readonly #own: Authority;
   readonly #reader: VaultClient;
+  readonly #program: string;
+  #agent: ChildProcess | undefined;
 
-  private constructor(vault: VaultServer, folder: string) {
+  private constructor(program: string, vault: VaultServer, folder: string) {
+    this.#program = program;
     this.vault = vault;
     this.#folder = folder;
     this.#own = makeAuthority();
@@ -58,6 +64,7 @@ export class AuthorityPlatform {
     const words = ["run", "--silent", "build", "--workspace", "services/rotator"];
     execFileSync("npm", words, { cwd: project, stdio: "pipe" });
     const platform = new AuthorityPlatform(
+      program,
       await startVault(program),
       mkdtempSync(join(tmpdir(), "tokenshield-authority-")),
     );
@@ -118,6 +125,40 @@ export class AuthorityPlatform {
     const { status, data } = await this.ask("POST", `${pki}/root/sign-intermediate`, this.tokens.outbound, asked);
     if (status !== 200) throw new Error(`Vault signed nothing: ${status}`);
     return (data["data"] as { certificate: string }).certificate;
+  }
+
+  /**
+   * Starts the certificate agent of one more pod, as the program sets it up, but for how often it looks who signs.
+   * @returns who signed what it keeps; undefined before it has anything
+   */
+  startAgent(): () => string | undefined {
+    const folder = this.#file("agent");
+    mkdirSync(folder);
+    const at = (name: string): string => join(folder, name);
+    makeRequest(at(bumpFiles.key), at(bumpFiles.request));
+    const settings = agentConfig({
+      vaultAddress: this.vault.address,
+      ownAuthorities: "public",
+      authMount: "unused",
+      role: "unused",
+      source: { kind: "vault", issuer: "unused", role: "unused" },
+      names: ["unused"],
+      leafMinutes: 60,
+      files: [bumpFile(pki, bump)],
+    }).replaceAll(`${bumpPath}/`, `${folder}/`);
+    const config = JSON.parse(settings) as { auto_auth: Data; template: object[]; template_config: Data };
+    // A login by the pod's account needs a cluster, and its other certificate isn't looked at here.
+    config.auto_auth = { method: [{ type: "token_file", config: { token_file_path: this.#file("outbound-token") } }] };
+    config.template = config.template.slice(1);
+    config.template_config["static_secret_render_interval"] = "2s";
+    writeFileSync(at("agent.json"), JSON.stringify(config));
+    const environment = { HOME: folder, PATH: process.env["PATH"] ?? "" };
+    this.#agent = spawn(this.#program, ["agent", `-config=${at("agent.json")}`], { stdio: "ignore", env: environment });
+    return () => {
+      if (!existsSync(at(bumpFiles.bundle))) return undefined;
+      const [pem] = /-----BEGIN CERTIFICATE-[^]+/.exec(readFileSync(at(bumpFiles.bundle), "utf8")) ?? [];
+      return pem === undefined ? undefined : new X509Certificate(pem).issuer;
+    };
   }
 
   async ask(method: string, path: string, token: string, body?: object): Promise<Answer> {
@@ -235,6 +276,7 @@ export class AuthorityPlatform {
   }
 
   async stop(): Promise<void> {
+    this.#agent?.kill();
     for (const pod of this.pods) await pod.stop();
     this.#reader.close();
     await this.vault.stop();

@@ -15,6 +15,12 @@ const openssl = (...words: readonly string[]): void => {
   execFileSync("openssl", words, { stdio: "pipe" });
 };
 
+/** Makes the key of a pod's own authority and the request to sign it, as files. */
+export function makeRequest(key: string, request: string): void {
+  openssl("genpkey", "-quiet", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key);
+  openssl("req", "-new", "-key", key, "-subj", "/CN=TokenShield test acme egress", "-out", request);
+}
+
 /** Signs a pod's request as Vault does for the egress proxy; gives the certificate, PEM. */
 export type Sign = (request: string) => Promise<string>;
 
@@ -44,9 +50,7 @@ export class EgressPod {
     const folder = join(parent, `egress-${randomUUID().slice(0, 8)}`);
     mkdirSync(folder);
     const pod = new EgressPod(folder, sign);
-    const [key, request] = [pod.#file("key.pem"), pod.#file("request.pem")];
-    openssl("genpkey", "-quiet", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", key);
-    openssl("req", "-new", "-key", key, "-subj", "/CN=TokenShield test acme egress", "-out", request);
+    makeRequest(pod.#file("key.pem"), pod.#file("request.pem"));
     await pod.renew();
     const own = authority.issue("outbound");
     writeFileSync(pod.#file("own.pem"), own.key + own.certificate);

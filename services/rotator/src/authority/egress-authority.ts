@@ -31,7 +31,7 @@ export interface LiveAuthority {
 /**
  * The class of the authority that the egress proxies' own ones are signed by. Nobody can ask an application whom it
  * trusts: so the new one is first made beside the old one, which still signs, the bundle has both, and time passes in
- * which applications load it. Only then it signs; each proxy comes over when it renews its own certificate, and the
+ * which applications load it. Only then it signs; the certificate agent of each proxy has its own one signed anew, and the
  * old one is deleted after the grace. Waits of hours are left to later runs.
  */
 export class EgressAuthority implements ClassWork {
