@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { rootParameters } from "@tokenshield/rotation";
-import { startVault, vaultProgram, type VaultServer } from "../../services/tokenizer/test/lab/servers.ts";
+import { startVault, needVault, type VaultServer } from "../../services/tokenizer/test/lab/servers.ts";
 import { EngineProject } from "./support/engine-project.ts";
 
 const mount = "tokenshield-program-egress-acme";
@@ -14,12 +14,7 @@ describe("the program's egress authority on a real Vault", function () {
   let project: EngineProject;
 
   before(async function () {
-    const found = vaultProgram();
-    if ("missing" in found) {
-      process.stdout.write(`    skipped: ${found.missing}\n`);
-      this.skip();
-    }
-    vault = await startVault(found.program);
+    vault = await startVault(needVault(this));
     const environment = { VAULT_AT: vault.address, ROOT_TOKEN: vault.rootToken, FIRST: "alone" };
     project = new EngineProject("authority", join(import.meta.dirname, "rotation/authority-program.ts"), environment);
   });

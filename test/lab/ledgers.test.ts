@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { firstLedger, groupPath, ledgerPath, ledgerText, stagedPath } from "@tokenshield/rotation";
 import { type PolicyArgs, policyRules, policyText } from "../../bin/components/vault/policy.js";
 import { ExporterProcess } from "../../services/rotator/test/unit/support/exporter.ts";
-import { startVault, type VaultServer, vaultProgram } from "../../services/tokenizer/test/lab/servers.ts";
+import { startVault, type VaultServer, needVault } from "../../services/tokenizer/test/lab/servers.ts";
 
 const tenant = "acme";
 const mount = "tokenshield-lab";
@@ -38,12 +38,7 @@ describe("what tells Prometheus of the ledgers, before a real Vault", function (
   let token = "";
 
   before(async function () {
-    const found = vaultProgram();
-    if ("missing" in found) {
-      process.stdout.write(`      skipped: ${found.missing}\n`);
-      this.skip();
-    }
-    vault = await startVault(found.program);
+    vault = await startVault(needVault(this));
     await ask("POST", `sys/mounts/${mount}`, { type: "kv", options: { version: "2" } });
     const ledger = JSON.parse(ledgerText(firstLedger({}, new Date("2026-01-01T00:00:00.000Z")))) as object;
     await ask("POST", `${mount}/data/${ledgerPath(tenant, "jwt")}`, { data: ledger });

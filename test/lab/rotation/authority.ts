@@ -5,8 +5,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ledgerPath, parseLedger, rootParameters, type RotationLedger } from "@tokenshield/rotation";
-import { agentConfig } from "../../../bin/components/certificates/agent-config.js";
-import { bumpFile, bumpFiles, bumpPath } from "../../../bin/components/certificates/bump.js";
+import { bumpFiles, bumpPath } from "../../../bin/components/certificates/bump.js";
 import { beginningOf, planText, type RotatorPlan, rotatorPlan } from "../../../bin/components/rotation/plan-file.js";
 import { type ClassPlan, planRotation, type RotationRequest } from "../../../bin/components/secrets/plan.js";
 import { authorityArgs } from "../../../bin/components/rotation/authority-rights.js";
@@ -17,6 +16,7 @@ import { VaultClient } from "../../../engine/src/providers/vault/client.ts";
 import { getBackendIssuer, getBackendIssuers } from "../../../engine/src/providers/vault/types/pki-functions.ts";
 import { type Authority, makeAuthority } from "../../../services/tokenizer/test/lab/certificates.ts";
 import { startVault, type VaultServer } from "../../../services/tokenizer/test/lab/servers.ts";
+import { type AgentSettings, bumpAgent } from "../support/bump-agent.ts";
 import { EgressPod, gateway, makeRequest } from "./egress-pod.ts";
 import { type KillAt, type Run, runRotator } from "./run.ts";
 import type { Data } from "./values.ts";
@@ -136,20 +136,8 @@ export class AuthorityPlatform {
     mkdirSync(folder);
     const at = (name: string): string => join(folder, name);
     makeRequest(at(bumpFiles.key), at(bumpFiles.request));
-    const settings = agentConfig({
-      vaultAddress: this.vault.address,
-      ownAuthorities: "public",
-      authMount: "unused",
-      role: "unused",
-      source: { kind: "vault", issuer: "unused", role: "unused" },
-      names: ["unused"],
-      leafMinutes: 60,
-      files: [bumpFile(pki, bump)],
-    }).replaceAll(`${bumpPath}/`, `${folder}/`);
-    const config = JSON.parse(settings) as { auto_auth: Data; template: object[]; template_config: Data };
-    // A login by the pod's account needs a cluster, and its other certificate isn't looked at here.
-    config.auto_auth = { method: [{ type: "token_file", config: { token_file_path: this.#file("outbound-token") } }] };
-    config.template = config.template.slice(1);
+    const settings = bumpAgent(this.vault.address, pki, bump, this.#file("outbound-token"));
+    const config = JSON.parse(JSON.stringify(settings).replaceAll(`${bumpPath}/`, `${folder}/`)) as AgentSettings;
     config.template_config["static_secret_render_interval"] = "2s";
     writeFileSync(at("agent.json"), JSON.stringify(config));
     const environment = { HOME: folder, PATH: process.env["PATH"] ?? "" };

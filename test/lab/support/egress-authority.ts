@@ -1,11 +1,10 @@
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { rootParameters } from "@tokenshield/rotation";
-import { agentConfig } from "../../../bin/components/certificates/agent-config.js";
-import { bumpFile } from "../../../bin/components/certificates/bump.js";
 import { type BumpArgs, bumpParameters } from "../../../bin/components/vault/bump.js";
 import { policyRules, policyText } from "../../../bin/components/vault/policy.js";
 import type { Platform } from "../../../services/tokenizer/test/lab/platform.ts";
+import { bumpAgent } from "./bump-agent.ts";
 import { ChrootProcess, runInChroot } from "./chroot.ts";
 import { eventually } from "./lab.ts";
 import { imageRoot, type PodFolder } from "./proxy-processes.ts";
@@ -57,21 +56,7 @@ export async function certifyPod(
     log: join(pod.path, "request"),
   });
   assert.equal(request.status, 0, request.printed);
-  const config = JSON.parse(
-    agentConfig({
-      vaultAddress: platform.vault.address,
-      ownAuthorities: "public",
-      authMount: "kubernetes",
-      role: "outbound",
-      source: { kind: "vault", issuer: "unused", role: "outbound" },
-      names: ["outbound.test"],
-      leafMinutes: 60,
-      files: [bumpFile(egressMount, bump)],
-    }),
-  ) as { auto_auth: { method: object[] }; template: object[] };
-  // The pod's other certificate comes from the test, and a login by the pod's account needs a cluster.
-  config.auto_auth.method = [{ type: "token_file", config: { token_file_path: "/agent/token" } }];
-  config.template = config.template.slice(1);
+  const config = bumpAgent(platform.vault.address, egressMount, bump, "/agent/token");
   pod.write("agent", "token", token);
   pod.write("agent", "agent.json", JSON.stringify(config));
   const agent = new ChrootProcess({

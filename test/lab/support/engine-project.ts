@@ -2,6 +2,7 @@ import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { type Done, ended } from "./deploy.ts";
 
 const root = dirname(dirname(dirname(import.meta.dirname)));
 
@@ -35,20 +36,11 @@ export class EngineProject {
   }
 
   /** Runs a command of the engine for the stack `test`, to its end. */
-  run(...words: readonly string[]): Promise<{ readonly status: number; readonly printed: string }> {
-    return new Promise((resolve, reject) => {
-      const main = join(root, "engine/src/main.ts");
-      const engine = words[0] === "stack" ? [] : ["--engine", "embedded"];
-      const args = ["--max-semi-space-size=4", main, ...words, "--stack", "test", ...engine];
-      const child = spawn(process.execPath, args, { cwd: this.folder, env: this.environment });
-      const chunks: Buffer[] = [];
-      child.stdout.on("data", (chunk: Buffer) => chunks.push(chunk));
-      child.stderr.on("data", (chunk: Buffer) => chunks.push(chunk));
-      child.once("error", reject);
-      child.once("close", (status) => {
-        resolve({ status: status ?? 137, printed: Buffer.concat(chunks).toString("utf8") });
-      });
-    });
+  run(...words: readonly string[]): Promise<Done> {
+    const main = join(root, "engine/src/main.ts");
+    const engine = words[0] === "stack" ? [] : ["--engine", "embedded"];
+    const args = ["--max-semi-space-size=4", main, ...words, "--stack", "test", ...engine];
+    return ended(spawn(process.execPath, args, { cwd: this.folder, env: this.environment }));
   }
 
   remove(): void {

@@ -76,6 +76,12 @@ export function needMySql(context: Mocha.Context): string {
   return "missing" in mysql ? skip(context, mysql.missing) : mysql.root;
 }
 
+/** Skips the running suite, and says why, unless Vault is there. */
+export function needVault(context: Mocha.Context): string {
+  const vault = vaultProgram();
+  return "missing" in vault ? skip(context, vault.missing) : vault.program;
+}
+
 function skip(context: Mocha.Context, reason: string): never {
   process.stdout.write(`    skipped: ${reason}\n`);
   return context.skip();
