@@ -162,8 +162,10 @@ describe("the rights of a part in Vault", () => {
       const plan = planRotation({ bump: stored }, { bump: { ...policy, request } }, now);
       return authorityArgs(plan["bump"], stored, 365);
     };
+    const retired = planRotation({ bump: ledger("closed", 2, 1) }, {}, now)["bump"];
     const rotate: RotationRequest = { kind: "rotate", id: "now", reason: "a test" };
     const rollback: RotationRequest = { ...rotate, kind: "rollback" };
+    const adopt: RotationRequest = { ...rotate, kind: "adopt" };
 
     for (const [when, given, generations, next, first] of [
       ["there is no ledger", planned(undefined), [1], undefined, "alone"],
@@ -171,11 +173,14 @@ describe("the rights of a part in Vault", () => {
       ["the second begins", planned(ledger("closed", 1, null), rotate), [1, 2], 2, "beside another"],
       ["it waits for trust", planned(ledger("retained", 2, 1)), [1, 2], 2, "beside another"],
       ["its grace is open", planned(ledger("converged", 2, 1)), [1, 2], undefined, "beside another"],
+      ["it is taken over", planned(ledger("closed", 1, null), adopt), [1, 2], 2, "beside another"],
+      ["it is taken over in a grace", planned(ledger("converged", 3, 2), adopt), [2, 3, 4], 4, "ended"],
       ["it is rolled back", planned(ledger("converged", 2, 1), rollback), [1, 2], undefined, "beside another"],
       ["the first is deleted", planned(ledger("discarded", 2, 1)), [1, 2], undefined, "ended"],
       ["it is closed", planned(ledger("closed", 2, 1)), [2], undefined, "ended"],
       ["it was undone", planned(ledger("abandoned", 2, 1)), [1], undefined, "alone"],
       ["the tenant has no egress proxy", authorityArgs(undefined, undefined, 365), undefined, undefined, "ended"],
+      ["it has none any more", authorityArgs(retired, ledger("closed", 2, 1), 365), undefined, undefined, "ended"],
     ] as const) {
       it(`follow the plan: ${when}`, () => {
         assert.deepEqual(given.authority?.generations, generations);
