@@ -59,7 +59,7 @@ const schema = z.object({
   DB_CLIENT_CERTIFICATE: flag.default(false),
   DB_POOL_SIZE: whole(2, 500).default(25),
   /** Longest wait of a request for a database that hands over to another primary, then 503; shorter than what callers wait. */
-  DB_HANDOVER_WAIT: duration(10_000).default(3000),
+  DB_HANDOVER_WAIT: duration(10_000).default(5000),
 
   VAULT_ADDR: url("http", "https"),
   VAULT_CA_FILE: z.string().optional(),

@@ -7,7 +7,7 @@ import { type Attempt, Outage } from "./outage.ts";
 import { type DatabaseCredentials, type DatabaseOptions, PoolGeneration } from "./pool.ts";
 
 const drainLimit = 30_000;
-const defaultWait = 3000;
+const defaultWait = 5000;
 const transactionTries = 4;
 /** Statements with more values are sent as text: each of their lengths would be a prepared statement of its own. */
 const preparedValues = 40;

@@ -19,7 +19,7 @@ export interface DatabaseOptions {
   readonly connectTimeout?: number;
   /** Longest wait for a free connection. */
   readonly acquireTimeout?: number;
-  /** Longest wait of work for a database that hands over to another primary. 3 s if undefined. */
+  /** Longest wait of work for a database that hands over to another primary. 5 s if undefined. */
   readonly handOverWait?: number;
   /** Is told when the database does reads or takes changes again after it didn't. */
   readonly onRecovery?: (work: "reads" | "changes", outage: PastOutage) => void;
