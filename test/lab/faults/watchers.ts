@@ -46,18 +46,25 @@ export const alertmanagerGone: Fault = {
 const driver = "daemonset/secrets-store-csi-driver";
 const nowhere = { spec: { template: { spec: { nodeSelector: { "tokenshield.example/drill": "nowhere" } } } } };
 
+/** Takes the CSI driver from its nodes, and resolves once that is told, which is before its pods are gone. */
+export const takeDriver = (): Promise<string> =>
+  kubectl("patch", driver, "-n", "kube-system", "--type=merge", "-p", JSON.stringify(nowhere));
+
+/** Gives it back, where it was taken, and waits until it runs. */
+export async function giveDriver(): Promise<void> {
+  const without = '[{"op":"remove","path":"/spec/template/spec/nodeSelector/tokenshield.example~1drill"}]';
+  // Where it wasn't told so there is nothing to remove, which is refused; the status below tells whether it runs.
+  await attemptLab(["kubectl", "patch", driver, "-n", "kube-system", "--type=json", "-p", without]);
+  await kubectl("rollout", "status", driver, "-n", "kube-system", "--timeout=120s");
+}
+
 /** The CSI driver leaves its nodes: no pod gets a secret any more, and nothing serves its metrics. */
 export const driverGone: Fault = {
   made: "the CSI driver's DaemonSet is told to run on no node",
   undone: "it runs on every node again",
   alerts: [{ alert: "TargetMissing", labels: { job: "csi-driver" }, fires: 240, ends: 150 }],
   make: async () => {
-    await kubectl("patch", driver, "-n", "kube-system", "--type=merge", "-p", JSON.stringify(nowhere));
+    await takeDriver();
   },
-  undo: async () => {
-    const without = '[{"op":"remove","path":"/spec/template/spec/nodeSelector/tokenshield.example~1drill"}]';
-    // Where it wasn't told so there is nothing to remove, which is refused; the status below tells whether it runs.
-    await attemptLab(["kubectl", "patch", driver, "-n", "kube-system", "--type=json", "-p", without]);
-    await kubectl("rollout", "status", driver, "-n", "kube-system", "--timeout=120s");
-  },
+  undo: giveDriver,
 };
