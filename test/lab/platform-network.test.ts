@@ -10,7 +10,7 @@ import { namespace, usePlatform } from "./support/deploy.ts";
 import { apply, attemptLab, eventually, image, kubectl, useLab } from "./support/lab.ts";
 import { type Actor, allowed, probe, type Table } from "./support/matrix.ts";
 import type { Target } from "./support/probe.ts";
-import { processesOf } from "./support/traces.ts";
+import { holderOf } from "./support/traces.ts";
 
 const settings = parseSettings(rawSettings("lab"));
 const [tenant] = settings.tenants;
@@ -142,7 +142,7 @@ describe("the network policies on the lab", function () {
           metadata.ownerReferences?.some(({ kind }) => kind === "Job") !== true &&
           Object.entries(labels).every(([key, value]) => metadata.labels?.[key] === value),
       );
-      const [pid] = processesOf(found?.metadata.uid ?? "none");
+      const pid = holderOf(found?.metadata.uid ?? "none");
       const address = found?.status.podIP;
       assert.ok(found !== undefined && address !== undefined && pid !== undefined, `${name} has a pod that runs`);
       return {

@@ -7,11 +7,14 @@ import { ClientPod, membersOf, namespace, wholeGroup } from "../lab/mysql/group.
 import { succeed } from "../lab/support/deploy.ts";
 import { attemptLab } from "../lab/support/lab.ts";
 
-const help = `usage: npm run soak -- mysql-group [--rounds N] [--minutes N] [--members N] [--figures FILE]
+const help = `usage: npm run soak -- mysql-group [--rounds N] [--minutes N] [--members N] [--pause N]
+       [--figures FILE]
 
   --rounds   how many disturbances, 1 to 500 (default 30, about 45 s each)
   --minutes  begins no further one after this time
   --members  size of the lab's group, 3 or 5 (default 3)
+  --pause    milliseconds that each of the 12 writers waits after a row, 1 to 1000 (default 35, about 250 rows a second:
+             what members that come back can catch up with on two processors)
   --figures  file that each round's figures are added to, so that several campaigns are told as one; kinds that are
              seldom in it come first
 `;
@@ -21,6 +24,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "30" },
     minutes: { type: "string", default: "120" },
     members: { type: "string", default: "3" },
+    pause: { type: "string", default: "35" },
     figures: { type: "string" },
     help: { type: "boolean" },
   },
@@ -33,6 +37,10 @@ async function campaign(rounds: number, size: number, figures: Figures): Promise
     throw new Error(`--rounds: expected a whole number from 1 to 500, given ${values.rounds}`);
   }
   if (size !== 3 && size !== 5) throw new Error(`--members: expected 3 or 5, given ${values.members}`);
+  const pause = Number(values.pause);
+  if (!Number.isInteger(pause) || pause < 1 || pause > 1000) {
+    throw new Error(`--pause: expected a whole number from 1 to 1000, given ${values.pause}`);
+  }
   const members = membersOf(size);
   await succeed("up", "--yes");
   const outputs = JSON.parse(await succeed("stack", "output", "--json")) as {
@@ -41,7 +49,7 @@ async function campaign(rounds: number, size: number, figures: Figures): Promise
   await wholeGroup(members);
   const client = await ClientPod.start(
     outputs.tenants["acme"]?.caBundle ?? "",
-    { writers: 12, pause: 10, knock: 100 },
+    { writers: 12, pause, knock: 100 },
     members,
   );
   try {

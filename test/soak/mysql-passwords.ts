@@ -49,7 +49,7 @@ async function campaign(killsEach: number): Promise<void> {
     user: account(name).user,
     passwordFile: `/mnt/secrets/${account(name).file}`,
   }));
-  const client = await ClientPod.start(outputs.tenants["acme"]?.caBundle ?? "", { writers: 12, pause: 10, visitors });
+  const client = await ClientPod.start(outputs.tenants["acme"]?.caBundle ?? "", { writers: 12, pause: 35, visitors });
   try {
     const first = new Map(await Promise.all(names.map(async (name) => [name, await published(name)] as const)));
     const next = new Map(names.map((name) => [name, newPassword()]));

@@ -79,7 +79,7 @@ async function underWrites(
   members: readonly string[],
   work: () => Promise<{ readonly began: string; readonly ended: string; readonly seconds: number }>,
 ): Promise<void> {
-  const client = await ClientPod.start(caBundle, { writers: 12, pause: 10, knock: 100 }, members);
+  const client = await ClientPod.start(caBundle, { writers: 12, pause: 35, knock: 100 }, members);
   try {
     await sleep(4_000);
     const { acknowledged, seconds: time } = await client.mark();

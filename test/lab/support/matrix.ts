@@ -83,6 +83,9 @@ export function probe({ name, enter = [] }: Actor, targets: readonly Target[]): 
           new Error(`probing from ${name} ended with ${status ?? "a signal"}: ${Buffer.concat(errors).toString()}`),
         );
     });
+    child.stdin.on("error", () => {
+      // It ended before it read, and its exit status tells why.
+    });
     child.stdin.end(JSON.stringify(targets));
   });
 }

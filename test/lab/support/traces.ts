@@ -50,6 +50,20 @@ export function processesOf(podUid: string): readonly number[] {
   return processesWithin(`pod${podUid}`);
 }
 
+/**
+ * @returns the process that holds a pod's network for as long as there is the pod; any other may be a probe, or a
+ *   container's that starts anew
+ */
+export function holderOf(podUid: string): number | undefined {
+  return processesOf(podUid).find((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/comm`, "utf8").trim() === "pause";
+    } catch {
+      return false; // it ended between one look and the next
+    }
+  });
+}
+
 /** @returns the processes whose control group's path has a text in it */
 function processesWithin(group: string): readonly number[] {
   const numbers = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
