@@ -31,7 +31,7 @@ export class Traffic {
     this.#send = send;
     this.#timer = setInterval(() => {
       const wanted = Math.floor(((performance.now() - this.#began) / 1000) * rate);
-      while (this.#sent < wanted) this.#one(this.#began + (this.#sent / rate) * 1000);
+      while (this.#sent < wanted) this.#one(this.#began + ((this.#sent + 1) / rate) * 1000);
     }, 2);
   }
 
