@@ -20,16 +20,13 @@ export class StatementRefused extends StoreUnavailable {
   }
 }
 
-/** Errors of the server that pass with time or with another primary. */
-const passing = new Set([
-  "ER_ACCESS_DENIED_ERROR",
-  "ER_ACCOUNT_HAS_BEEN_LOCKED",
-  "ER_BEFORE_DML_VALIDATION_ERROR",
+/**
+ * Refusals of a server that takes no changes (any more). A COMMIT that is refused so was rolled back: `super_read_only` is looked
+ * at before it, and the hook `before_commit` runs before anything is sent to the group. Those of the group's consistency come where a
+ * transaction begins.
+ */
+export const refusals = new Set([
   "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
-  "ER_CLIENT_INTERACTION_TIMEOUT",
-  "ER_CON_COUNT_ERROR",
-  "ER_DBACCESS_DENIED_ERROR",
-  "ER_DISK_FULL",
   "ER_GR_HOLD_KILLED",
   "ER_GR_HOLD_MEMBER_STATUS_ERROR",
   "ER_GR_HOLD_WAIT_TIMEOUT",
@@ -37,14 +34,26 @@ const passing = new Set([
   "ER_GRP_TRX_CONSISTENCY_BEFORE",
   "ER_GRP_TRX_CONSISTENCY_BEGIN_NOT_ALLOWED",
   "ER_GRP_TRX_CONSISTENCY_NOT_ALLOWED",
-  "ER_LOCK_DEADLOCK",
-  "ER_LOCK_WAIT_TIMEOUT",
   "ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING",
   "ER_OPTION_PREVENTS_STATEMENT",
-  "ER_QUERY_INTERRUPTED",
-  "ER_QUERY_TIMEOUT",
   "ER_READ_ONLY_MODE",
   "ER_RUN_HOOK_ERROR",
+]);
+
+/** Errors of the server that pass with time or with another primary. */
+const passing = new Set([
+  ...refusals,
+  "ER_ACCESS_DENIED_ERROR",
+  "ER_ACCOUNT_HAS_BEEN_LOCKED",
+  "ER_BEFORE_DML_VALIDATION_ERROR",
+  "ER_CLIENT_INTERACTION_TIMEOUT",
+  "ER_CON_COUNT_ERROR",
+  "ER_DBACCESS_DENIED_ERROR",
+  "ER_DISK_FULL",
+  "ER_LOCK_DEADLOCK",
+  "ER_LOCK_WAIT_TIMEOUT",
+  "ER_QUERY_INTERRUPTED",
+  "ER_QUERY_TIMEOUT",
   "ER_SERVER_OFFLINE_MODE",
   "ER_SERVER_SHUTDOWN",
   "ER_SESSION_WAS_KILLED",

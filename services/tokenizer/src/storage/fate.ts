@@ -1,5 +1,5 @@
 import { CommitInDoubt, StoreUnavailable } from "../core/errors.ts";
-import { closed, errorClassOf } from "./errors.ts";
+import { closed, errorClassOf, refusals } from "./errors.ts";
 
 /** How far a try of some work has come: `committing` from when its COMMIT, or a change that commits by itself, may have been sent. */
 export type Phase = "connecting" | "working" | "committing";
@@ -12,26 +12,6 @@ export type Fate =
   | "in doubt"
   /** Another connection would say the same. */
   | "final";
-
-/**
- * Refusals of a server that takes no changes (any more). A COMMIT that is refused so was rolled back: `super_read_only` is looked
- * at before it, and the hook `before_commit` runs before anything is sent to the group. Those of the group's consistency come where a
- * transaction begins.
- */
-const refusals = new Set([
-  "ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION",
-  "ER_GR_HOLD_KILLED",
-  "ER_GR_HOLD_MEMBER_STATUS_ERROR",
-  "ER_GR_HOLD_WAIT_TIMEOUT",
-  "ER_GRP_TRX_CONSISTENCY_AFTER_ON_TRX_BEGIN",
-  "ER_GRP_TRX_CONSISTENCY_BEFORE",
-  "ER_GRP_TRX_CONSISTENCY_BEGIN_NOT_ALLOWED",
-  "ER_GRP_TRX_CONSISTENCY_NOT_ALLOWED",
-  "ER_OPERATION_NOT_ALLOWED_WHILE_PRIMARY_CHANGE_IS_RUNNING",
-  "ER_OPTION_PREVENTS_STATEMENT",
-  "ER_READ_ONLY_MODE",
-  "ER_RUN_HOOK_ERROR",
-]);
 
 /** Ends of a connection; a transaction that was open is rolled back. */
 const ends = new Set([

@@ -9,10 +9,10 @@ import {
 } from "@tokenshield/rotation";
 import type { AuthorityFacts, EgressAuthorityOptions } from "../../../src/authority/index.ts";
 import type { Process } from "../../../src/consumers/index.ts";
-import { type Ledgers, RotatorError, type StoredLedger } from "../../../src/core/index.ts";
+import { RotatorError } from "../../../src/core/index.ts";
 import type { VirtualClock } from "./clock.ts";
+import { Hands } from "./hands.ts";
 import { tenant } from "./key-world.ts";
-import { Killed } from "./world.ts";
 
 const stem = "TokenShield test acme egress";
 const day = 86_400_000;
@@ -92,63 +92,21 @@ export class AuthorityWorld {
 }
 
 /** One process's way to the world, which may be killed at an effect. */
-export class AuthorityHands implements Ledgers {
-  readonly #world: AuthorityWorld;
-  readonly #kill: { readonly at: number; readonly moment: "before" | "after" } | undefined;
-  #count = 0;
-  dead = false;
-
-  constructor(world: AuthorityWorld, kill?: { readonly at: number; readonly moment: "before" | "after" }) {
-    this.#world = world;
-    this.#kill = kill;
-  }
-
-  async #effect<Result>(what: string, work: () => Result): Promise<Result> {
-    await this.#look();
-    this.#count += 1;
-    const now = this.#count === this.#kill?.at;
-    if (now && this.#kill.moment === "before") this.#die();
-    const result = work();
-    this.#world.check(what);
-    if (now) this.#die();
-    return result;
-  }
-
-  #die(): never {
-    this.dead = true;
-    throw new Killed();
-  }
-
-  async #look(): Promise<void> {
-    await this.#world.clock.sleep(1);
-    if (this.dead) throw new Killed();
-    this.#world.work();
-    this.#world.check("a time");
-  }
-
-  async read(): Promise<StoredLedger | undefined> {
-    await this.#look();
-    return { ledger: this.#world.ledger(), version: this.#world.stored.version };
-  }
-
-  write(_class: string, ledger: RotationLedger, version: number): Promise<number> {
-    return this.#effect("a write of the ledger", () => {
-      const { stored } = this.#world;
-      if (stored.version !== version) throw new RotatorError("CONFLICT", "another version");
-      this.#world.stored = { text: ledgerText(ledger), version: version + 1 };
-      return version + 1;
-    });
+export class AuthorityHands extends Hands<AuthorityWorld> {
+  protected override async look(): Promise<void> {
+    await super.look();
+    this.world.check("a time");
   }
 
   options(): EgressAuthorityOptions {
-    const world = this.#world;
+    const world = this.world;
     return {
       tenant,
       clock: world.clock,
       ...times,
       consumers: {
         ask: async () => {
-          await this.#look();
+          await this.look();
           world.asked += 1;
           return world.proxies.map(processOf);
         },
@@ -156,38 +114,38 @@ export class AuthorityHands implements Ledgers {
       issuers: {
         nameOf: (generation) => authorityName(stem, generation),
         generations: async () => {
-          await this.#look();
+          await this.look();
           return [...world.issuers.keys()].sort((a, b) => a - b);
         },
         keys: async () => {
-          await this.#look();
+          await this.look();
           return [...world.keys];
         },
         signsBy: async () => {
-          await this.#look();
+          await this.look();
           if (world.followsLatest) throw new RotatorError("SETTINGS", "the default follows");
           return world.signsBy;
         },
         facts: async (generation): Promise<AuthorityFacts> => {
-          await this.#look();
+          await this.look();
           const made = world.issuers.get(generation);
           if (made === undefined) throw new RotatorError("STORE", "no such issuer");
           const until = new Date(made.getTime() + 365 * day);
           return { subject: `CN=${authorityName(stem, generation)}`, made, until, kind: "root" };
         },
         generate: (generation) =>
-          this.#effect("a new root", () => {
+          this.effect("a new root", () => {
             if (world.issuers.has(generation)) throw new RotatorError("STORE", "the name is in use");
             world.issuers.set(generation, world.clock.now());
             world.keys.add(generation);
           }),
         signBy: (generation) =>
-          this.#effect("a new default", () => {
+          this.effect("a new default", () => {
             world.signsBy = generation;
           }),
         delete: async (generation) => {
-          await this.#effect("the end of an issuer", () => world.issuers.delete(generation));
-          await this.#effect("the end of a key", () => world.keys.delete(generation));
+          await this.effect("the end of an issuer", () => world.issuers.delete(generation));
+          await this.effect("the end of a key", () => world.keys.delete(generation));
         },
       },
     };

@@ -7,11 +7,11 @@ import {
   parseLedger,
   type RotationLedger,
 } from "@tokenshield/rotation";
-import { type Ledgers, RotatorError, type StoredLedger } from "../../../src/core/index.ts";
+import { RotatorError } from "../../../src/core/index.ts";
 import type { Process } from "../../../src/consumers/index.ts";
 import type { EncryptionKeysOptions, KeyFacts, KeyRotation, TransitFacts } from "../../../src/keys/index.ts";
 import type { VirtualClock } from "./clock.ts";
-import { Killed } from "./world.ts";
+import { Hands } from "./hands.ts";
 
 export const tenant = "acme";
 const { kek, dek } = keyGroups;
@@ -94,55 +94,9 @@ export class KeyWorld {
 }
 
 /** One process's way to the world, which may be killed at an effect. */
-export class KeyHands implements Ledgers {
-  readonly #world: KeyWorld;
-  readonly #kill: { readonly at: number; readonly moment: "before" | "after" } | undefined;
-  #count = 0;
-  dead = false;
-
-  constructor(world: KeyWorld, kill?: { readonly at: number; readonly moment: "before" | "after" }) {
-    this.#world = world;
-    this.#kill = kill;
-  }
-
-  async #effect<Result>(what: string, work: () => Result): Promise<Result> {
-    await this.#look();
-    this.#count += 1;
-    const now = this.#count === this.#kill?.at;
-    if (now && this.#kill.moment === "before") this.#die();
-    const result = work();
-    this.#world.check(what);
-    if (now) this.#die();
-    return result;
-  }
-
-  #die(): never {
-    this.dead = true;
-    throw new Killed();
-  }
-
-  async #look(): Promise<void> {
-    await this.#world.clock.sleep(1);
-    if (this.dead) throw new Killed();
-    this.#world.work();
-  }
-
-  async read(): Promise<StoredLedger | undefined> {
-    await this.#look();
-    return { ledger: this.#world.ledger(), version: this.#world.stored.version };
-  }
-
-  write(_class: string, ledger: RotationLedger, version: number): Promise<number> {
-    return this.#effect("a write of the ledger", () => {
-      const { stored } = this.#world;
-      if (stored.version !== version) throw new RotatorError("CONFLICT", "another version");
-      this.#world.stored = { text: ledgerText(ledger), version: version + 1 };
-      return version + 1;
-    });
-  }
-
+export class KeyHands extends Hands<KeyWorld> {
   options(rotates: EncryptionKeysOptions["rotates"]): EncryptionKeysOptions {
-    const world = this.#world;
+    const world = this.world;
     return {
       tenant,
       clock: world.clock,
@@ -151,25 +105,25 @@ export class KeyHands implements Ledgers {
       look: 1000,
       transit: {
         facts: async () => {
-          await this.#look();
+          await this.look();
           return world.transit;
         },
         rotate: () =>
-          this.#effect("a rotation", () => {
+          this.effect("a rotation", () => {
             world.transit = { ...world.transit, latest: world.transit.latest + 1 };
           }),
         limit: (limits) =>
-          this.#effect("a limit", () => {
+          this.effect("a limit", () => {
             world.transit = { ...world.transit, ...limits };
           }),
       },
       api: {
         newestRotation: async () => {
-          await this.#look();
+          await this.look();
           return world.rotation;
         },
         wrapping: async () => {
-          await this.#look();
+          await this.look();
           return Array.from({ length: world.transit.latest }, (_, at): KeyFacts => ({
             key_id: `kek_v${at + 1}`,
             key_type: "KEK",
@@ -179,7 +133,7 @@ export class KeyHands implements Ledgers {
           }));
         },
         dataKeys: async () => {
-          await this.#look();
+          await this.look();
           return world.dataKeys.map(({ id, status, cards }): KeyFacts => ({
             key_id: id,
             key_type: "DEK",
@@ -189,20 +143,20 @@ export class KeyHands implements Ledgers {
           }));
         },
         rotateDataKey: (once) =>
-          this.#effect("a new data key", () => {
+          this.effect("a new data key", () => {
             if (world.wishes.has(once)) return;
             if (world.rotation?.status === "in_progress") throw new RotatorError("KEYS", "another rotation runs");
             world.wishes.add(once);
             world.newDataKey();
           }),
         opensAll: async () => {
-          await this.#look();
+          await this.look();
           if (world.opensNothing) throw new RotatorError("KEYS", "a key doesn't open");
         },
       },
       consumers: {
         ask: async () => {
-          await this.#look();
+          await this.look();
           return [this.#process("tokenizer/10.0.0.1"), this.#process("tokenizer/10.0.0.2")];
         },
       },
@@ -210,7 +164,7 @@ export class KeyHands implements Ledgers {
   }
 
   #process(name: string): Process {
-    const { active } = this.#world;
+    const { active } = this.world;
     const report = (group: string, generation: number, id: string | number) => ({
       group,
       generation,
