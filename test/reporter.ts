@@ -19,7 +19,18 @@ export const endEarly = "SIGUSR2";
 export interface Outcome extends Counts {
   /** By path; a failure that belongs to no file, as one of a hook of the whole run, is in none. */
   readonly failures: Record<string, Counts & { readonly titles: string[] }>;
+  /** What failed and why, in the order in which it did. */
+  readonly reports: readonly Report[];
 }
+
+/** What is told once more at the end of all: a log that is cut at its front still has it. */
+export interface Report {
+  readonly what: string;
+  readonly why: string;
+}
+
+/** Lines of one reason that are told again; the step's own output has all of them. */
+const linesOfReason = 20;
 
 /** A run that takes longer, in milliseconds, tells how long each file took. */
 const long = 60_000;
@@ -40,6 +51,11 @@ export default class CountingReporter extends mocha.reporters.Spec {
       counts[kind] += 1;
       if (kind === "failed") counts.titles.push(test.fullTitle());
     };
+    const reports: Report[] = [];
+    runner.on(EVENT_TEST_FAIL, (test: Mocha.Test, error: unknown) => {
+      const file = test.file === undefined ? "" : `${relative(process.cwd(), test.file)}: `;
+      reports.push({ what: `${file}${test.fullTitle()}`, why: reasonOf(error) });
+    });
     runner.on(EVENT_TEST_PASS, count("passed"));
     runner.on(EVENT_TEST_PENDING, count("skipped"));
     runner.on(EVENT_TEST_FAIL, count("failed"));
@@ -62,10 +78,16 @@ export default class CountingReporter extends mocha.reporters.Spec {
       if (path === undefined) return;
       const { passes, failures, pending } = this.stats;
       const failed = Object.fromEntries(Object.entries(files).filter(([, counts]) => counts.failed > 0));
-      const outcome: Outcome = { passed: passes, failed: failures, skipped: pending, failures: failed };
+      const outcome: Outcome = { passed: passes, failed: failures, skipped: pending, failures: failed, reports };
       writeFileSync(path, JSON.stringify(outcome));
     });
   }
+}
+
+function reasonOf(error: unknown): string {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const lines = text.split("\n").filter((line) => !/^ +at .*(?:node:|node_modules)/.test(line));
+  return lines.slice(0, linesOfReason).join("\n");
 }
 
 /** Says how long each file took, the longest first. */

@@ -2,7 +2,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { type Group, groups, type Step } from "./groups.ts";
-import type { Counts } from "./reporter.ts";
+import type { Counts, Report } from "./reporter.ts";
 import { next, type Room } from "./runner/schedule.ts";
 import { follow } from "./runner/stage.ts";
 import { logOf, RunningStep, type Surroundings } from "./runner/steps.ts";
@@ -20,7 +20,7 @@ ${all.map(({ name, about }) => `  ${name.padEnd(10)}${about}`).join("\n")}
 Steps of several groups run side by side where the machine has room, and what they print is shown in this order. When
 one fails, no group after its own goes on: what runs of those ends after the test that it is at.
 Of the lab group, files in which something failed are run once more; what then passes is told as UNSTEADY.
-Ends with one line: N passed, N failed, N skipped.
+What failed is told once more at the end, with the reason. Ends with one line: N passed, N failed, N skipped.
 `;
 
 const say = (text: string): void => void process.stdout.write(text);
@@ -35,6 +35,7 @@ class TestRun {
   readonly #ended = new Map<string, "well" | "badly">();
   readonly #times = new Map<string, { readonly from: number; to: number }>();
   readonly #total: Counts = { passed: 0, failed: 0, skipped: 0 };
+  readonly #reports: Report[] = [];
   /** The groups that may go on are those before this position. */
   #open: number;
   #isOver = false;
@@ -54,6 +55,11 @@ class TestRun {
     await Promise.all([this.#work(), this.#show()]);
     for (const kind of signals) process.off(kind, stop);
     return this.#total;
+  }
+
+  /** @returns what failed in all steps, and what failed first and passed when it was run again */
+  get reports(): readonly Report[] {
+    return this.#reports;
   }
 
   /** Begins what may begin until nothing is left to do. */
@@ -89,6 +95,7 @@ class TestRun {
     this.#total.passed += passed;
     this.#total.failed += failed;
     this.#total.skipped += skipped;
+    this.#reports.push(...running.reports);
     this.#running.delete(step.title);
     this.#ended.set(step.title, failed === 0 && !running.isCutShort ? "well" : "badly");
     if (failed > 0) this.#closeAfter(step);
@@ -143,11 +150,9 @@ async function main(words: readonly string[]): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "tokenshield-test-"));
   try {
     const room: Room = { cores: availableParallelism(), gib: process.availableMemory() / 1024 ** 3 };
-    const { passed, failed, skipped } = await new TestRun(
-      chosen,
-      { root, folder, grep, colours: process.stdout.isTTY },
-      room,
-    ).run();
+    const run = new TestRun(chosen, { root, folder, grep, colours: process.stdout.isTTY }, room);
+    const { passed, failed, skipped } = await run.run();
+    for (const { what, why } of run.reports) say(`\n== failed: ${what}\n${why.replaceAll(/^/gm, "  ")}\n`);
     say(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
     return failed === 0 ? 0 : 1;
   } finally {

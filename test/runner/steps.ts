@@ -2,7 +2,7 @@ import { appendFileSync, existsSync, globSync, readFileSync, rmSync } from "node
 import { join, relative } from "node:path";
 import { compileCacheVariables } from "../../engine/src/program/compile-cache.ts";
 import type { CheckStep, MochaStep, Step } from "../groups.ts";
-import { type Counts, endEarly, type Outcome } from "../reporter.ts";
+import { type Counts, endEarly, type Outcome, type Report } from "../reporter.ts";
 import { type RunningProgram, start } from "./program.ts";
 
 /** Where steps run. */
@@ -19,6 +19,9 @@ export interface Surroundings {
 
 const nothing: Counts = { passed: 0, failed: 0, skipped: 0 };
 
+/** Lines of a step's output that tell why it failed where nothing else does. */
+const lastLines = 20;
+
 /** A step that runs. */
 export class RunningStep {
   /** What it counted, once it has ended. */
@@ -27,6 +30,8 @@ export class RunningStep {
   readonly log: string;
   /** Whether it was told to end before all was done. */
   isCutShort = false;
+  /** What failed in it, and what failed first and passed when it was run again, complete once it has ended. */
+  readonly reports: Report[] = [];
   readonly #at: Surroundings;
   #program: RunningProgram | undefined;
 
@@ -34,7 +39,9 @@ export class RunningStep {
     this.#at = at;
     this.log = logOf(step, at);
     this.counts = (step.kind === "check" ? this.#check(step) : this.#mocha(step)).catch((error: unknown) => {
-      this.#say(`FAILED  ${step.title}: ${error instanceof Error ? error.message : String(error)}`);
+      const why = error instanceof Error ? error.message : String(error);
+      this.#say(`FAILED  ${step.title}: ${why}`);
+      this.reports.push({ what: step.title, why });
       return { ...nothing, failed: 1 };
     });
   }
@@ -68,6 +75,7 @@ export class RunningStep {
   async #check(step: CheckStep): Promise<Counts> {
     const status = await this.#start(step, step.command);
     if (this.isCutShort) return nothing;
+    if (status !== 0) this.reports.push({ what: step.title, why: this.#lastWords() });
     this.#say(`${status === 0 ? "ok" : "FAILED"}  ${step.title}`);
     return status === 0 ? { ...nothing, passed: 1 } : { ...nothing, failed: 1 };
   }
@@ -82,7 +90,10 @@ export class RunningStep {
       .sort();
     const first = await this.#files(step, files);
     const failed = Object.values(first.failures).reduce((sum, counts) => sum + counts.failed, 0);
-    if (step.again !== true || this.isCutShort || first.failed === 0 || failed !== first.failed) return first;
+    if (step.again !== true || this.isCutShort || first.failed === 0 || failed !== first.failed) {
+      this.reports.push(...first.reports);
+      return first;
+    }
     return this.#lookAgain(step, first);
   }
 
@@ -92,6 +103,9 @@ export class RunningStep {
     const names = files.map((file) => relative(this.#at.root, file));
     this.#say(`\n  something failed in ${names.join(", ")}: these files run once more`);
     const second = await this.#files(step, files);
+    const failedAgain = new Set(second.reports.map(({ what }) => what));
+    const unsteady = first.reports.filter(({ what }) => !failedAgain.has(what));
+    this.reports.push(...second.reports, ...unsteady.map(({ what, why }) => ({ what: `UNSTEADY ${what}`, why })));
     const dropped = Object.values(first.failures);
     for (const [index, file] of files.entries()) {
       if (second.failures[file] !== undefined) continue;
@@ -105,7 +119,7 @@ export class RunningStep {
   }
 
   async #files(step: MochaStep, files: readonly string[]): Promise<Outcome> {
-    if (files.length === 0) return { ...nothing, failures: {} };
+    if (files.length === 0) return { ...nothing, failures: {}, reports: [] };
     const { folder, grep, colours } = this.#at;
     const counts = join(folder, `${step.title}.json`);
     rmSync(counts, { force: true });
@@ -117,9 +131,20 @@ export class RunningStep {
     const status = await this.#start(step, ["mocha", ...options, ...files], isDone, {
       TOKENSHIELD_TEST_COUNTS: counts,
     });
-    if (!isDone()) return { ...nothing, failed: this.isCutShort ? 0 : 1, failures: {} };
+    const ended = (): Report => ({
+      what: `${step.title}: the run ended with status ${status}`,
+      why: this.#lastWords(),
+    });
+    if (!isDone()) {
+      return { ...nothing, failures: {}, ...(this.isCutShort ? { reports: [] } : { failed: 1, reports: [ended()] }) };
+    }
     const counted = JSON.parse(readFileSync(counts, "utf8")) as Outcome;
-    return status !== 0 && counted.failed === 0 && !this.isCutShort ? { ...counted, failed: 1 } : counted;
+    if (status === 0 || counted.failed > 0 || this.isCutShort) return counted;
+    return { ...counted, failed: 1, reports: [ended()] };
+  }
+
+  #lastWords(): string {
+    return readFileSync(this.log, "utf8").trimEnd().split("\n").slice(-lastLines).join("\n");
   }
 }
 

@@ -42,7 +42,12 @@ describe("a step of a test run", function () {
     const good = begin(check("sh", "-c", "echo one; echo two >&2; echo three"));
     assert.deepEqual(await good.counts, { passed: 1, failed: 0, skipped: 0 });
     assert.equal(printed(good), "one\ntwo\nthree\n  ok  a check\n");
-    assert.deepEqual(await begin(check("false")).counts, { passed: 0, failed: 1, skipped: 0 });
+    const bad = begin(check("sh", "-c", "echo why; exit 1"));
+    assert.deepEqual(await bad.counts, { passed: 0, failed: 1, skipped: 0 });
+    const [report, ...more] = bad.reports;
+    assert.equal(report?.what, "a check");
+    assert.match(report.why, /\nwhy$/);
+    assert.deepEqual(more, []);
   });
 
   it("stands behind others for a processor where it is told to", async () => {
@@ -72,16 +77,23 @@ describe("a step of a test run", function () {
 
   it("counts tests one by one", async () => {
     const text = `it("good", () => {}); it("bad", () => { throw new Error("wrong"); }); it.skip("later", () => {});`;
-    assert.deepEqual(
-      { ...(await begin(suite(text)).counts), failures: {} },
-      {
-        ...{ passed: 1, failed: 1, skipped: 1, failures: {} },
-      },
-    );
+    const step = begin(suite(text));
+    const { passed, failed, skipped } = await step.counts;
+    assert.deepEqual({ passed, failed, skipped }, { passed: 1, failed: 1, skipped: 1 });
+    const [report, ...more] = step.reports;
+    assert.match(report?.what ?? "", /one\.test\.js: bad$/);
+    assert.match(report?.why ?? "", /^Error: wrong\n +at .*one\.test\.js/);
+    assert.deepEqual(more, []);
   });
 
   it("fails where a run ends without having counted", async () => {
-    assert.equal((await begin(suite(`it("ends", () => { process.exit(0); });`)).counts).failed, 1);
+    const step = begin(suite(`it("ends", () => { console.log("last words"); process.exit(0); });`));
+    assert.equal((await step.counts).failed, 1);
+    assert.deepEqual(
+      step.reports.map(({ what }) => what),
+      ["suites: the run ended with status 0"],
+    );
+    assert.match(step.reports[0]?.why ?? "", /last words/);
   });
 
   it("runs a file in which something failed once more, and says what was unsteady", async () => {
@@ -92,6 +104,10 @@ describe("a step of a test run", function () {
     const step = begin(suite(text, { again: true }));
     assert.deepEqual(await step.counts, { passed: 2, failed: 0, skipped: 0 });
     assert.match(printed(step), /UNSTEADY .*one\.test\.js: "unsteady" failed, and passed when it was run again/);
+    const [report, ...more] = step.reports;
+    assert.match(report?.what ?? "", /^UNSTEADY .*one\.test\.js: unsteady$/);
+    assert.match(report?.why ?? "", /^Error: lost/);
+    assert.deepEqual(more, []);
   });
 
   it("ends early after the test that runs, with what its suite does at the end", async () => {
@@ -104,7 +120,8 @@ describe("a step of a test run", function () {
     const running = begin(step);
     await until(() => existsSync(begun));
     running.cutShort(step);
-    assert.deepEqual({ ...(await running.counts), failures: {} }, { passed: 1, failed: 0, skipped: 0, failures: {} });
+    const { passed, failed, skipped } = await running.counts;
+    assert.deepEqual({ passed, failed, skipped }, { passed: 1, failed: 0, skipped: 0 });
     assert.ok(existsSync(cleaned));
     const command = check("sleep", "600");
     const stopped = begin(command);
