@@ -18,6 +18,7 @@ import type { Proxies } from "./proxies/proxies";
 import { besideCertificate, bumpOf, tenantProxies } from "./proxies/tenant-proxies";
 import { restrictedNamespace } from "./restricted";
 import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
+import { refuseLost } from "./secrets/lost-state";
 import { planRotation, type RotationPlan } from "./secrets/plan";
 import type { TenantEntries } from "./secrets/read-entries";
 import type { TenantLedgers } from "./secrets/read-ledgers";
@@ -246,6 +247,9 @@ export class TokenShield extends pulumi.ComponentResource {
         ),
       );
     }
+    const values = [...made.values()].flatMap(({ groups }) => [...groups.values()].map(({ lost }) => lost));
+    // An output that fails ends the program, as does every other one.
+    pulumi.output(refuseLost(tenant.name, values));
     return made;
   }
 

@@ -5,6 +5,7 @@ import { type Generation, groupPath, type RotationLedger, stagedPath, valueDiges
 import { badName, refuse } from "../checks";
 import type { DatabaseAddress } from "../database/database";
 import type { SecretGroup } from "./catalog";
+import { isKnown, LostStateError, type LostValue } from "./lost-state";
 import type { ClassPlan } from "./plan";
 import { groupDocument } from "./values";
 
@@ -27,20 +28,6 @@ export interface RotatedSecretArgs {
 /** A generated value by field; secret. */
 type Values = pulumi.Output<Record<string, string>>;
 
-/** The digest of the state's value isn't the one of the live credential: generating would lock its consumers out. */
-export class LostStateError extends pulumi.RunError {
-  readonly code = "TOKENSHIELD_STATE_LOST";
-
-  constructor(tenant: string, className: string, group: string, generation: Generation) {
-    super(
-      `the state doesn't hold generation ${generation} of ${group} of ${tenant}, which is live: it was lost or restored. ` +
-        "Nothing was changed. To put a new generation on top of the live one: " +
-        `npm run rotate -- --adopt ${className} --stack ${pulumi.getStack()} --tenant ${tenant}`,
-    );
-    this.name = "LostStateError";
-  }
-}
-
 /**
  * The generated values of one group. Each generation is a resource of its own, so a value changes only where the plan
  * says so. The first generation is published here, create-only, as nobody used one before it; every later one is
@@ -55,6 +42,8 @@ export class RotatedSecret extends pulumi.ComponentResource {
   readonly path: string;
   /** The secret that this update publishes, or the staged one; undefined where nothing is written. */
   readonly written: SecretV2 | undefined;
+  /** In a preview: the live values that the update would generate anew, as the state doesn't have them. */
+  readonly lost: Promise<readonly LostValue[]>;
 
   constructor(
     name: string,
@@ -74,7 +63,9 @@ export class RotatedSecret extends pulumi.ComponentResource {
     ]);
     this.generation = plan.generation;
     this.path = groupPath(tenant, group.name);
-    const known = new Map(plan.declared.map((origin) => [origin, this.checked(origin, this.generate(name, origin))]));
+    const generated = plan.declared.map((origin) => [origin, this.generate(name, origin)] as const);
+    this.lost = this.findLost(generated);
+    const known = new Map(generated.map(([origin, values]) => [origin, this.checked(origin, values)]));
     const values = plan.origin === null ? undefined : known.get(plan.origin);
     this.digest = values?.apply((fields) => valueDigest(tenant, group.name, fields));
     this.written = values === undefined ? undefined : this.write(name, values);
@@ -103,13 +94,32 @@ export class RotatedSecret extends pulumi.ComponentResource {
 
   /** Compares a value of the state with what the ledger says of it, so that nothing is built on a lost state. */
   private checked(origin: Generation, values: Values): Values {
-    const { ledger, tenant, group } = this.args;
-    const known = [ledger, ledger?.previous].find((entry) => entry?.origin === origin)?.digests[group.name];
+    const { tenant, group } = this.args;
+    const known = this.digestOf(origin);
     if (known === undefined) return values;
     return values.apply((fields) => {
       if (valueDigest(tenant, group.name, fields) === known) return fields;
-      throw new LostStateError(tenant, group.className, group.name, origin);
+      throw new LostStateError(tenant, [this.lostValue(origin)]);
     });
+  }
+
+  /** A preview has no value where there is none in the state; an update would have made one before it could compare. */
+  private async findLost(generated: readonly (readonly [Generation, Values])[]): Promise<readonly LostValue[]> {
+    if (!pulumi.runtime.isDryRun()) return [];
+    const live = generated.filter(([origin]) => this.digestOf(origin) !== undefined);
+    const found = await Promise.all(live.map(async ([origin, values]) => [origin, await isKnown(values)] as const));
+    return found.flatMap(([origin, isThere]) => (isThere ? [] : [this.lostValue(origin)]));
+  }
+
+  private lostValue(generation: Generation): LostValue {
+    const { className, name } = this.args.group;
+    return { className, group: name, generation };
+  }
+
+  /** What the ledger knows of a generation's value; undefined where it knows nothing. */
+  private digestOf(origin: Generation): string | undefined {
+    const { ledger, group } = this.args;
+    return [ledger, ledger?.previous].find((entry) => entry?.origin === origin)?.digests[group.name];
   }
 
   private write(name: string, values: Values): SecretV2 | undefined {

@@ -18,6 +18,8 @@ export interface MockOptions {
   readonly kvUnknown?: boolean;
   /** The certificates of the egress authority's mount by the names of its issuers. */
   readonly issuers?: Readonly<Record<string, string>>;
+  /** Whether the state has no generated value, so that a preview doesn't know any. */
+  readonly stateLost?: boolean;
   /** Whether the run is a preview. */
   readonly preview?: boolean;
 }
@@ -113,13 +115,16 @@ function mocksOf({
   kvFailure,
   kvUnknown = false,
   issuers = {},
+  stateLost = false,
 }: MockOptions): pulumi.runtime.Mocks {
   return {
     newResource: ({ type, name, inputs, custom }) => {
       const given = inputs as Record<string, unknown>;
       const metadata = (given["metadata"] ?? {}) as Record<string, unknown>;
       const named = type.startsWith("kubernetes:") ? { metadata: { name: `${name}-a1b2c3`, ...metadata } } : {};
-      return { id: custom === true ? `${name}-id` : "", state: { ...given, ...named, ...computed(type, name) } };
+      const isLost = stateLost && type === "random:index/randomPassword:RandomPassword";
+      const outputs = isLost ? {} : computed(type, name);
+      return { id: custom === true ? `${name}-id` : "", state: { ...given, ...named, ...outputs } };
     },
     call: ({ token, inputs }) => {
       if (token === "aws:secretsmanager/getSecretVersions:getSecretVersions") {

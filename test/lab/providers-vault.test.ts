@@ -6,7 +6,7 @@ import type { Serving } from "../../engine/src/providers/protocol/server.ts";
 import { Secret, UNKNOWN, withoutSecrets } from "../../engine/src/providers/protocol/value.ts";
 import type { PropertyMap } from "../../engine/src/providers/protocol/value.ts";
 import { VaultClient } from "../../engine/src/providers/vault/client.ts";
-import { createVaultProvider } from "../../engine/src/providers/vault/index.ts";
+import { createVaultProvider, vaultProviderIn } from "../../engine/src/providers/vault/index.ts";
 import { ProviderClient } from "../contract/providers/provider-client.ts";
 import type { Resource } from "../contract/providers/provider-client.ts";
 import { useAddresses } from "./support/addresses.ts";
@@ -252,6 +252,30 @@ describe("the vault provider on a real Vault", function () {
     assert.match(String(field(foundRequest, "csr")), /BEGIN CERTIFICATE REQUEST/);
     assert.equal((await find("secretBackendRootCert", "-other"))[1], undefined);
     assert.equal((await find("secretBackendIntermediateCertRequest", "-other"))[1], undefined);
+  });
+
+  it("takes what is there for its own where the state was lost, and refuses it otherwise", async () => {
+    const [mounted, root] = ["Mount", "secretBackendRootCert"].map((type) =>
+      made.find(({ urn, inputs }) => urn.includes(type) && (type !== "Mount" || inputs["path"] === "providers-root")),
+    );
+    assert.ok(mounted !== undefined && root !== undefined);
+    await assert.rejects(client.create(mounted.urn, mounted.inputs), /path is already in use at providers-root/);
+    const adopting = await serve(() => vaultProviderIn({ ...process.env, TOKENSHIELD_VAULT_EXISTING: "adopt" }));
+    const owner = new ProviderClient(adopting.port);
+    try {
+      await owner.configure(config);
+      assert.equal((await owner.create(mounted.urn, mounted.inputs)).id, mounted.id);
+      const again = await owner.create(root.urn, root.inputs);
+      assert.equal(field(again, "serialNumber"), field(root, "serialNumber"));
+      await assert.rejects(
+        owner.create(mounted.urn, { ...mounted.inputs, type: "transit" }),
+        /path is already in use at providers-root/,
+      );
+    } finally {
+      owner.close();
+      await adopting.stop();
+    }
+    assert.throws(() => vaultProviderIn({ TOKENSHIELD_VAULT_EXISTING: "yes" }), /expected adopt or refuse, given yes/);
   });
 
   it("answers unknowns at preview and touches nothing", async () => {

@@ -74,8 +74,9 @@ async function runEmbedded(args: OperationArguments, options: CliOptions): Promi
   const lock = await backend.lock(args.stack, options.now());
   const run: EmbeddedRun = { args, options, crypters, unlock: () => lock.release() };
   try {
-    // Policies see the whole plan before anything changes; so does a person who is asked.
-    if (!args.yes || args.policyPacks.length > 0) {
+    // Policies see the whole plan before anything changes; so does a person who is asked, and a program whose stack
+    // has no resources: what it would make may be there, and the stack be new only because its state was lost.
+    if (!args.yes || args.policyPacks.length > 0 || (await isEmpty(run))) {
       const planned = await operate(run, "preview");
       if (!planned.succeeded) return 1;
       if (!args.yes && !(await confirm(args))) return 1;
@@ -84,6 +85,11 @@ async function runEmbedded(args: OperationArguments, options: CliOptions): Promi
   } finally {
     await lock.release();
   }
+}
+
+async function isEmpty({ args, options, crypters }: EmbeddedRun): Promise<boolean> {
+  if (args.command !== "up") return false;
+  return (await openStack(options, args.stack, crypters)).snapshot.resources.length === 0;
 }
 
 async function confirm(args: OperationArguments): Promise<boolean> {

@@ -72,14 +72,16 @@ function doingOf(at: Layout, asked: Asked, { settings, place, cluster, id }: Whe
 
 /** An update, or its preview, with settings of this one operation beside the committed ones. */
 async function updateOf(at: Layout, asked: Asked, command: "up" | "preview", settings: string): Promise<number> {
-  const { stack, agreed } = asked;
+  const { stack, agreed, verb } = asked;
   const folder = mkdtempSync(join(tmpdir(), "tokenshield-rotate-"));
   try {
     const file = join(folder, `Pulumi.${stack}.yaml`);
     writeFile(file, settings, 0o600);
     const deploy = [process.execPath, join(at.project, "lab/src/deploy.ts"), command];
     const yes = agreed === "agreed" && command === "up" ? ["--yes"] : [];
-    return await become([...deploy, "--stack", stack, "--config-file", file, ...yes]);
+    // Where the whole state is gone, the stack's mounts in Vault are there as well as its values.
+    const existing = verb === "adopt" ? { TOKENSHIELD_VAULT_EXISTING: "adopt" } : {};
+    return await become([...deploy, "--stack", stack, "--config-file", file, ...yes], existing);
   } finally {
     rmSync(folder, { recursive: true });
   }

@@ -5,7 +5,7 @@ import { TypedProvider } from "../protocol/typed-provider.ts";
 import { containsUnknown } from "../protocol/value.ts";
 import type { PropertyMap } from "../protocol/value.ts";
 import type { VaultClient } from "./client.ts";
-import { openVault, protectConfig, unknownOption } from "./settings.ts";
+import { existingObjects, openVault, protectConfig, unknownOption } from "./settings.ts";
 import { authBackendConfig, authBackendRole } from "./types/kubernetes-auth.ts";
 import { getSecretV2, secretV2 } from "./types/kv.ts";
 import { getBackendIssuer, getBackendIssuers } from "./types/pki-functions.ts";
@@ -40,12 +40,16 @@ class VaultProvider extends TypedProvider {
   #config: PropertyMap | undefined;
   #opening: Promise<VaultClient> | undefined;
 
-  constructor() {
+  /** @param environment see `existingObjects` */
+  constructor(environment: NodeJS.ProcessEnv) {
     const opened = (): Promise<VaultClient> => this.#opened();
+    const existing = existingObjects(environment);
     super({
       name: "vault",
       version: "7.8.0",
-      types: Object.fromEntries(Object.entries(types).map(([token, options]) => [token, vaultType(options, opened)])),
+      types: Object.fromEntries(
+        Object.entries(types).map(([token, options]) => [token, vaultType(options, opened, existing)]),
+      ),
       functions: {
         "vault:kv/getSecretV2:getSecretV2": async (inputs) => getSecretV2(await opened(), inputs),
         "vault:pkiSecret/getBackendIssuer:getBackendIssuer": async (inputs) => getBackendIssuer(await opened(), inputs),
@@ -104,5 +108,13 @@ class VaultProvider extends TypedProvider {
 
 /** Makes the provider of the package `vault`. */
 export function createVaultProvider(): ResourceProvider {
-  return new VaultProvider();
+  return vaultProviderIn(process.env);
+}
+
+/**
+ * Makes the provider of the package `vault`.
+ * @param environment what says how existing objects are met, see `existingObjects`
+ */
+export function vaultProviderIn(environment: NodeJS.ProcessEnv): ResourceProvider {
+  return new VaultProvider(environment);
 }

@@ -6,6 +6,7 @@ import { Secret, isJsonMap, toJson } from "../protocol/value.ts";
 import type { Json, JsonMap, PropertyMap } from "../protocol/value.ts";
 import { VaultClient } from "./client.ts";
 import type { VaultAddress } from "./client.ts";
+import type { ExistingObjects } from "./vault-type.ts";
 
 /** Options whose values open Vault; they are secrets in the state, whatever the program says. */
 const confidential = ["token", "authLogin", "authLoginJwt", "authLoginUserpass", "headers"];
@@ -24,6 +25,19 @@ export function protectConfig(inputs: PropertyMap): PropertyMap {
     confidential.includes(key) && !(value instanceof Secret) ? new Secret(value) : value,
   ]);
   return Object.fromEntries(entries);
+}
+
+/**
+ * Mounts, audit devices and authorities that are there already are refused, unless the one who updates says that they are
+ * the stack's own, whose state was lost.
+ *
+ * @param environment TOKENSHIELD_VAULT_EXISTING: `adopt` or `refuse`. Default: `refuse`
+ * @throws ProviderError for any other value
+ */
+export function existingObjects(environment: NodeJS.ProcessEnv): ExistingObjects {
+  const { TOKENSHIELD_VAULT_EXISTING: given = "refuse" } = environment;
+  if (given === "adopt" || given === "refuse") return given;
+  throw new ProviderError(`TOKENSHIELD_VAULT_EXISTING: expected adopt or refuse, given ${given}`);
 }
 
 /** @returns the name of an option that these providers don't have, or undefined */

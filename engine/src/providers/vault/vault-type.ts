@@ -74,8 +74,21 @@ export interface VaultTypeOptions {
   imported?(id: string): JsonMap;
 }
 
-/** Makes a resource type out of its description. @param vault gives the client once the provider is configured */
-export function vaultType(options: VaultTypeOptions, vault: () => Promise<VaultClient>): ResourceType {
+/**
+ * What a create does with what is there already, for types whose create can't be done twice: `refuse` leaves that to
+ * Vault, `adopt` takes it for its own, as after a create that was cut off.
+ */
+export type ExistingObjects = "adopt" | "refuse";
+
+/**
+ * Makes a resource type out of its description.
+ * @param vault gives the client once the provider is configured
+ */
+export function vaultType(
+  options: VaultTypeOptions,
+  vault: () => Promise<VaultClient>,
+  existingObjects: ExistingObjects,
+): ResourceType {
   const client = async (inputs: JsonMap): Promise<VaultClient> => {
     const namespace = inputs["namespace"];
     return (await vault()).inNamespace(typeof namespace === "string" ? namespace : "");
@@ -126,7 +139,8 @@ export function vaultType(options: VaultTypeOptions, vault: () => Promise<VaultC
       }
       const plain = toJson(clean(inputs));
       const operation = { urn, vault: await client(plain), inputs: plain };
-      const { id, outputs = {} } = await options.create(operation);
+      const existing = existingObjects === "adopt" ? await options.find?.(operation) : undefined;
+      const { id, outputs = {} } = existing ?? (await options.create(operation));
       const seen = await options.read(operation.vault, id, { ...plain, ...outputs });
       return { id, properties: outputsOf(id, inputs, { ...outputs, ...seen?.outputs }, options) };
     },

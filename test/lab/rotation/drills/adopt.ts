@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { layout } from "@tokenshield/lab";
@@ -7,8 +7,8 @@ import { attemptLab } from "../../support/lab.ts";
 import { doors, OutboundClient } from "../../transport/clients.ts";
 import { Command, tail } from "./command.ts";
 import { after, before, type Drill, update } from "./drill.ts";
-import { ledgerOf, untilOver } from "./ledger-watch.ts";
-import { payOnce } from "./site.ts";
+import { classes, ledgerOf, untilOver } from "./ledger-watch.ts";
+import { payOnce, quiet, site } from "./site.ts";
 
 /** The file with the state of the lab's stack. @throws Error where there isn't one exactly */
 function stateFile(): string {
@@ -58,9 +58,78 @@ export async function lostState(drill: Drill): Promise<void> {
   }
   await update(drill);
   await after(drill, start, 2);
+  await payBy(drill, token);
+}
+
+/** The state's file is gone, and everything that it was of goes on: the update stops before it changes anything. */
+export async function goneState(drill: Drill): Promise<void> {
+  const token = await payOnce(drill.site);
+  await update(drill);
+  await quiet();
+  const begun = await generationsOf();
+  const start = await before("database");
+  const state = stateFile();
+  const folder = mkdtempSync(join(tmpdir(), "tokenshield-state-"));
+  const kept = join(folder, "state.json");
+  copyFileSync(state, kept);
+  for (const path of [state, `${state}.bak`]) rmSync(path, { force: true });
+  let isAdopted = false;
+  try {
+    const words = await stopped();
+    drill.seen(`without a state the update stops and prints: npm run rotate -- ${words}`);
+    const now = await generationsOf();
+    if (now !== begun) drill.wrong(`the update that stopped left the generations ${now}, which were ${begun}`);
+    isAdopted = true;
+    await adoptBy(words, "a drill without a state");
+  } finally {
+    if (!isAdopted) copyFileSync(kept, state);
+    rmSync(folder, { recursive: true });
+  }
+  await update(drill);
+  await after(drill, start);
+  await payBy(drill, token);
+}
+
+/** The stack is destroyed, what holds data retained, and made again beside it. */
+export async function madeAgain(drill: Drill): Promise<void> {
+  const token = await payOnce(drill.site);
+  const folder = mkdtempSync(join(tmpdir(), "tokenshield-settings-"));
+  const file = join(folder, "Pulumi.lab.yaml");
+  const committed = readFileSync(join(layout().project, "stacks/Pulumi.lab.yaml"), "utf8");
+  const retaining = committed.replace(/dataOnDestroy: delete/, "dataOnDestroy: retain");
+  if (retaining === committed) throw new Error("the lab's settings don't say dataOnDestroy: delete any more");
+  writeFileSync(file, retaining);
+  try {
+    await Command.deploy("up", "--yes", "--config-file", file).succeed(1_200);
+    const start = await before("database");
+    await Command.deploy("destroy", "--yes", "--config-file", file).succeed(1_200);
+    drill.seen("destroyed, with what holds data retained");
+    const words = await stopped();
+    drill.seen(`made again the update stops and prints: npm run rotate -- ${words}`);
+    await adoptBy(words, "a drill of a stack that is made again");
+    const anew = await site();
+    await after({ ...drill, site: anew }, start);
+    await payBy(drill, token);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function adoptBy(words: string, why: string): Promise<void> {
+  await Command.rotate(...words.split(" "), "--why", why).succeed(1_800);
+  for (const className of classes) await untilOver(className, 420);
+}
+
+/** The highest generation of each class. */
+async function generationsOf(): Promise<string> {
+  const all = await Promise.all(classes.map(async (name) => `${name} ${(await ledgerOf(name)).generation}`));
+  return all.join(", ");
+}
+
+async function payBy({ seen, wrong }: Drill, token: string): Promise<void> {
   const outcome = await new OutboundClient(await doors()).pay(token, `a drill of a lost state ${process.pid}`);
-  drill.seen(`a card of before can ${outcome === undefined ? "be paid" : "not be paid"} by its token`);
-  if (outcome !== undefined) drill.wrong(`the gateway's answer to a token of before: ${outcome}`);
+  seen(`a card of before can ${outcome === undefined ? "be paid" : "not be paid"} by its token`);
+  if (outcome !== undefined) wrong(`the gateway's answer to a token of before: ${outcome}`);
 }
 
 /** An update that has to stop. @returns the words of the command that it prints */

@@ -1,6 +1,6 @@
 import { giveDriver } from "../../faults/watchers.ts";
 import { lab } from "../../support/lab.ts";
-import { lostState } from "./adopt.ts";
+import { goneState, lostState, madeAgain } from "./adopt.ts";
 import type { Drill } from "./drill.ts";
 import { engineKilled, kills } from "./kills.ts";
 import { compromised, rollbackInGrace, rotationUnderLoad } from "./load.ts";
@@ -35,4 +35,6 @@ export const drills: Readonly<Record<string, (drill: Drill) => Promise<void>>> =
   stuck,
   restart: restarted,
   adopt: lostState,
+  gone: goneState,
+  again: madeAgain,
 };
