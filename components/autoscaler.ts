@@ -7,7 +7,7 @@ import type { Autoscaling } from "../stacks/tokenshield-spec";
 export interface AutoscalerArgs {
   /** Name, namespace and labels. */
   readonly metadata: {
-    readonly name?: string;
+    readonly name: string;
     readonly namespace: pulumi.Input<string>;
     readonly labels: Readonly<Record<string, string>>;
   };

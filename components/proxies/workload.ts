@@ -101,6 +101,9 @@ export function makeWorkload(name: string, args: WorkloadArgs, opts: pulumi.Cust
   const { part, namespace } = args;
   const labels = labelsOf({ ...args.labels, part });
   const metadata = { namespace, labels };
+  // Named, so that a stack whose state was lost finds them again and doesn't make others beside them.
+  const known = { ...metadata, name: accountName(part) };
+  const fixed = { ...opts, deleteBeforeReplace: true };
   const selector = { [roleLabel]: part };
   const config = new ConfigMap(name, { metadata, data: args.files }, opts);
   const spec = {
@@ -116,37 +119,37 @@ export function makeWorkload(name: string, args: WorkloadArgs, opts: pulumi.Cust
       ? new Deployment(
           name,
           {
-            metadata,
+            metadata: known,
             spec: { ...spec, strategy: { type: "RollingUpdate", rollingUpdate: { maxUnavailable: 0, maxSurge: 1 } } },
           },
-          opts,
+          fixed,
         )
       : named(name, args, args.peersPort, spec, opts);
   const service = new Service(
     name,
     {
       // Certificates carry the name.
-      metadata: { ...metadata, name: accountName(part) },
+      metadata: known,
       spec: {
         type: "ClusterIP",
         selector,
         ports: args.ports.map((port) => ({ name: port.name, port: port.service, targetPort: port.container })),
       },
     },
-    { ...opts, deleteBeforeReplace: true },
+    fixed,
   );
   const budget =
     fewestPods(args) < 2
       ? undefined
       : new PodDisruptionBudget(
           name,
-          { metadata, spec: { minAvailable: 1, selector: { matchLabels: selector } } },
-          opts,
+          { metadata: known, spec: { minAvailable: 1, selector: { matchLabels: selector } } },
+          fixed,
         );
   const { replicas, autoscaling: bounds } = args;
   const scaler =
     bounds?.enabled === true
-      ? autoscaler(name, { metadata, workload, container: "proxy", replicas, bounds }, opts)
+      ? autoscaler(name, { metadata: known, workload, container: "proxy", replicas, bounds }, fixed)
       : undefined;
   return { config, workload, service, budget, autoscaler: scaler };
 }

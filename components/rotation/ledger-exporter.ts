@@ -1,6 +1,6 @@
 import { Deployment } from "@pulumi/kubernetes/apps/v1";
 import * as pulumi from "@pulumi/pulumi";
-import { type LabelArgs, labelsOf, roleLabel } from "../parts";
+import { accountName, type LabelArgs, labelsOf, roleLabel } from "../parts";
 import { exporterPod, type RotatorPodArgs } from "./pod";
 
 /** Arguments of `LedgerExporter`. */
@@ -28,7 +28,7 @@ export class LedgerExporter extends pulumi.ComponentResource {
     this.workload = new Deployment(
       name,
       {
-        metadata: { namespace: args.namespace, labels },
+        metadata: { name: accountName("ledgers"), namespace: args.namespace, labels },
         spec: {
           replicas: 1,
           selector: { matchLabels: { [roleLabel]: "ledgers" } },
@@ -36,7 +36,7 @@ export class LedgerExporter extends pulumi.ComponentResource {
           template: exporterPod({ ...args, labels }, args.plan),
         },
       },
-      { parent: this },
+      { parent: this, deleteBeforeReplace: true },
     );
     this.registerOutputs({ workload: this.workload.metadata.name });
   }

@@ -11,6 +11,9 @@ export interface TokenReviewerArgs {
   readonly labels: LabelArgs;
 }
 
+/** Of account, binding and token: one stack owns what all of a cluster share, so there is one reviewer in it. */
+const reviewerName = "tokenshield-vault-reviewer";
+
 /**
  * The account by which a Vault outside the cluster asks the API server whether a pod's token is good. Its token lives
  * as long as the account: the tokens that pods log in with are bound to Vault's audience, so the API server takes none
@@ -27,17 +30,19 @@ export class TokenReviewer extends pulumi.ComponentResource {
   constructor(name: string, args: TokenReviewerArgs, opts?: pulumi.ComponentResourceOptions) {
     super("tokenshield:vault:TokenReviewer", name, {}, opts);
     const namespace = args.namespace ?? "kube-system";
-    const metadata = { namespace, labels: labelsOf(args.labels) };
-    this.account = new ServiceAccount(name, { metadata, automountServiceAccountToken: false }, { parent: this });
+    const labels = labelsOf(args.labels);
+    const metadata = { name: reviewerName, namespace, labels };
+    const fixed = { parent: this, deleteBeforeReplace: true };
+    this.account = new ServiceAccount(name, { metadata, automountServiceAccountToken: false }, fixed);
     const account = this.account.metadata.name;
     new ClusterRoleBinding(
       name,
       {
-        metadata: { labels: labelsOf(args.labels) },
+        metadata: { name: reviewerName, labels },
         roleRef: { apiGroup: "rbac.authorization.k8s.io", kind: "ClusterRole", name: "system:auth-delegator" },
         subjects: [{ kind: "ServiceAccount", name: account, namespace }],
       },
-      { parent: this },
+      fixed,
     );
     const secret = new Secret(
       name,
@@ -45,7 +50,7 @@ export class TokenReviewer extends pulumi.ComponentResource {
         metadata: { ...metadata, annotations: { "kubernetes.io/service-account.name": account } },
         type: "kubernetes.io/service-account-token",
       },
-      { parent: this },
+      fixed,
     );
     this.token = pulumi.secret(secret.data.apply((data) => decoded(data, "token")));
     // The authority is public; only the token beside it isn't.
