@@ -57,8 +57,8 @@ const prometheusStamps = {
 } as const;
 
 export const programGroups: readonly ProgramGroup[] = [
-  { name: "vault", use: "lab", target: ".", stamps: {} },
   { name: "kube", use: "lab", target: ".", stamps: kubernetesStamps(versions.kubernetes) },
+  { name: "vault", use: "lab", target: ".", stamps: {} },
   { name: "coredns", use: "lab", target: ".", stamps: {} },
   { name: "local-path-provisioner", use: "lab", target: "github.com/rancher/local-path-provisioner", stamps: {} },
   { name: "pause", use: "lab", target: ".", stamps: {} },
