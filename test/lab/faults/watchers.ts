@@ -50,6 +50,10 @@ const nowhere = { spec: { template: { spec: { nodeSelector: { "tokenshield.examp
 export const takeDriver = (): Promise<string> =>
   kubectl("patch", driver, "-n", "kube-system", "--type=merge", "-p", JSON.stringify(nowhere));
 
+/** Whether the platform is there, and its driver with it. */
+export const hasDriver = async (): Promise<boolean> =>
+  (await kubectl("get", driver, "-n", "kube-system", "--ignore-not-found", "-o", "name")) !== "";
+
 /** Gives it back, where it was taken, and waits until it runs. */
 export async function giveDriver(): Promise<void> {
   const without = '[{"op":"remove","path":"/spec/template/spec/nodeSelector/tokenshield.example~1drill"}]';

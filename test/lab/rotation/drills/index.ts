@@ -1,4 +1,4 @@
-import { giveDriver } from "../../faults/watchers.ts";
+import { giveDriver, hasDriver } from "../../faults/watchers.ts";
 import { lab } from "../../support/lab.ts";
 import { goneState, lostState, madeAgain } from "./adopt.ts";
 import type { Drill } from "./drill.ts";
@@ -10,10 +10,10 @@ export type { Drill } from "./drill.ts";
 export { quiet, site, type Site } from "./site.ts";
 export { ordersPerSecond } from "./streams.ts";
 
-/** Takes back what a campaign that was ended half-way has left. */
+/** Takes back what a campaign that was ended half-way has left, where there was one. */
 export async function repair(): Promise<void> {
   await lab(["up"]);
-  await giveDriver();
+  if (await hasDriver()) await giveDriver();
 }
 
 /** Seconds from the store's write to the use by processes that are told of it. */
