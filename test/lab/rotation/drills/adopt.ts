@@ -96,7 +96,10 @@ export async function madeAgain(drill: Drill): Promise<void> {
   const folder = mkdtempSync(join(tmpdir(), "tokenshield-settings-"));
   const file = join(folder, "Pulumi.lab.yaml");
   const committed = readFileSync(join(layout().project, "stacks/Pulumi.lab.yaml"), "utf8");
-  const retaining = committed.replace(/dataOnDestroy: delete/, "dataOnDestroy: retain");
+  // Alerts of a stack that keeps its data wait their whole time.
+  const retaining = committed
+    .replace(/dataOnDestroy: delete/, "dataOnDestroy: retain")
+    .replace(/alertPatience: [\d.]+/, "alertPatience: 1");
   if (retaining === committed) throw new Error("the lab's settings don't say dataOnDestroy: delete any more");
   writeFileSync(file, retaining);
   try {
