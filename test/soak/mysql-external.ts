@@ -26,9 +26,16 @@ async function campaign(): Promise<void> {
     const printed = await up;
     print(`up on ${outsideHost} in ${((performance.now() - began) / 1000).toFixed(0)} s, which ended with:`);
     print(printed.slice(-2_500));
-    print(`cards in the server: ${(await asOperator("SELECT COUNT(*) FROM tokenshield.credit_cards")).trim()}`);
-    print(`sessions of the application and their TLS:\n${await asOperator(sessions)}`);
-    print(`without TLS: ${(await asPlain()).trim()}`);
+    const cards = await asOperator("SELECT COUNT(*) FROM tokenshield.credit_cards");
+    print(`cards in the server: ${cards.trim()}`);
+    const versions = await asOperator(sessions);
+    print(`sessions of the application and their TLS:\n${versions}`);
+    const plain = await asPlain();
+    print(`without TLS: ${plain.trim()}`);
+    if (!/^[1-9]\d*$/m.test(cards)) throw new Error("the demo's card isn't in the operator's server");
+    if (!versions.includes("TLSv1.")) throw new Error("the application has no session with TLS");
+    if (!/denied|require_secure_transport|insecure transport/i.test(plain))
+      throw new Error("a login without TLS passes");
   } finally {
     await succeed("destroy", "--yes");
     await removeOutside();
