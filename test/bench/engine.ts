@@ -69,7 +69,7 @@ function residentMemory(pid: number): number {
 }
 
 const runs: readonly (readonly [string, readonly string[], string])[] = [
-  [`first up of ${count}`, ["up", "--yes"], "1"],
+  [`first up of ${count}`, ["up", "--yes", "--skip-preview"], "1"],
   [`no-op up of ${count}`, ["up", "--yes", "--expect-no-changes"], "1"],
   [`no-op up of ${count} again`, ["up", "--yes", "--expect-no-changes"], "1"],
   [`preview of ${count} changes`, ["preview"], "2"],

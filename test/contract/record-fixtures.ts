@@ -29,8 +29,7 @@ for (const scenario of scenarios) {
     for (const [index, step] of scenario.steps.entries()) {
       step.before?.(workspace.cloud);
       workspace.configure(step.config ?? {});
-      const skip = step.command === "preview" ? [] : ["--skip-preview"];
-      const args = [step.command, "--stack", workspace.stack, ...skip, ...stepFlags(step)];
+      const args = [step.command, "--stack", workspace.stack, ...stepFlags(step)];
       const { exit, output } = await runPulumi(workspace, args, workspace.environment(scenario.name, index));
       if (exit !== (step.exit ?? 0)) {
         throw new Error(`${scenario.name}, step ${index}: exit ${exit}, expected ${step.exit ?? 0}:\n${output}`);

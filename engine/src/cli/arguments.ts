@@ -24,6 +24,10 @@ const operationFlags = {
   engine: { type: "string", about: "cli or embedded; the CLI by default where pulumi is on the PATH", value: "ENGINE" },
   parallel: { type: "string", about: "how many resources at a time", value: "N" },
   yes: { type: "boolean", about: "don't ask before changing anything" },
+  "skip-preview": {
+    type: "boolean",
+    about: "with --yes: no preview of a stack without resources; policies see theirs",
+  },
   json: { type: "boolean", about: "print engine events, one a line" },
   diff: { type: "boolean", about: "show which properties change; secrets are masked" },
   "expect-no-changes": { type: "boolean", about: "fail where something changes, or would" },
@@ -69,6 +73,8 @@ export interface OperationArguments {
   readonly engine: "cli" | "embedded" | undefined;
   readonly parallel: number | undefined;
   readonly yes: boolean;
+  /** Whether nothing is planned before it is done, where nobody is asked and no policy is to see it. */
+  readonly skipPreview: boolean;
   readonly json: boolean;
   readonly diff: boolean;
   readonly expectNoChanges: boolean;
@@ -138,6 +144,7 @@ function readOperation(command: OperationCommand, args: readonly string[]): Pars
     engine,
     parallel: parallel === undefined ? undefined : Number(parallel),
     yes: values["yes"] === true,
+    skipPreview: values["skip-preview"] === true,
     json: values["json"] === true,
     diff: values["diff"] === true,
     expectNoChanges: values["expect-no-changes"] === true,

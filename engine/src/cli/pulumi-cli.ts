@@ -27,6 +27,7 @@ export function cliArguments(args: OperationArguments): readonly string[] {
     ...(args.configFile === undefined ? [] : ["--config-file", args.configFile]),
     ...(args.parallel === undefined ? [] : ["--parallel", String(args.parallel)]),
     ...(args.yes && args.command !== "preview" ? ["--yes"] : []),
+    ...(args.skipPreview && args.command !== "preview" ? ["--skip-preview"] : []),
     ...(args.json ? ["--json"] : []),
     ...(args.diff ? ["--diff"] : []),
     ...(args.expectNoChanges && args.command !== "destroy" ? ["--expect-no-changes"] : []),

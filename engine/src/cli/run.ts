@@ -76,7 +76,7 @@ async function runEmbedded(args: OperationArguments, options: CliOptions): Promi
   try {
     // Policies see the whole plan before anything changes; so does a person who is asked, and a program whose stack
     // has no resources: what it would make may be there, and the stack be new only because its state was lost.
-    if (!args.yes || args.policyPacks.length > 0 || (await isEmpty(run))) {
+    if (!args.yes || args.policyPacks.length > 0 || (!args.skipPreview && (await isEmpty(run)))) {
       const planned = await operate(run, "preview");
       if (!planned.succeeded) return 1;
       if (!args.yes && !(await confirm(args))) return 1;

@@ -70,5 +70,5 @@ export class Workspace {
 
 /** The arguments of a step, without the stack. */
 export function stepFlags(step: ScenarioStep): readonly string[] {
-  return [...(step.command === "preview" ? [] : ["--yes"]), ...(step.flags ?? [])];
+  return [...(step.command === "preview" ? [] : ["--yes", "--skip-preview"]), ...(step.flags ?? [])];
 }
