@@ -163,9 +163,13 @@ export class MySqlDatabase implements Database {
     );
   }
 
-  /** The same without waiting, and whatever is known of an outage. */
+  /** The same without waiting, and whatever is known of an outage. An answer is news for those who do wait. */
   readonly atOnce: Database["atOnce"] = {
-    query: (sql, values) => this.#query(onlyTry(), sql, values),
+    query: async (sql, values) => {
+      const rows = await this.#query(onlyTry(), sql, values);
+      for (const outage of [this.#reads, this.#changes]) outage.answered();
+      return rows;
+    },
     transaction: (work) => this.#transaction(onlyTry(), work),
   };
 

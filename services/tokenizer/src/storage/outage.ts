@@ -26,6 +26,8 @@ export interface Standing {
   readonly lastFailure: number;
   /** When the next try may begin. */
   readonly nextTry: number;
+  /** Whether it has answered somebody since its last failure, so that everybody may try. */
+  readonly answers: boolean;
 }
 
 export type Step = "try" | "wait" | "refuse";
@@ -37,13 +39,14 @@ const knownFor = longestTry + 1000;
 
 /**
  * What a piece of work does now. Up to the limit it waits, from its own beginning and from that of the outage, whichever ends first,
- * and one after the other tries. In an outage that is older all are refused at once, but for one newcomer at a time that tries.
+ * and one after the other tries. In an outage that is older all are refused at once, but for one newcomer at a time that tries. Once
+ * the database has answered somebody, every newcomer tries, up to the first that fails.
  */
 export function nextStep(standing: Standing | undefined, waiter: Waiter, now: number, limit: number): Step {
   if (standing === undefined) return "try";
   const long = now - standing.since >= limit && now - standing.lastFailure < knownFor;
   if (!waiter.fresh && (long || now - waiter.since >= limit)) return "refuse";
-  if (now >= standing.nextTry) return "try";
+  if (standing.answers || now >= standing.nextTry) return "try";
   return long ? "refuse" : "wait";
 }
 
@@ -77,6 +80,7 @@ export class Outage {
   #since: number | undefined;
   #lastFailure = 0;
   #nextTry = 0;
+  #answers = false;
   #cause: unknown;
 
   /**
@@ -137,20 +141,29 @@ export class Outage {
     }
   }
 
+  /** Somebody who didn't wait here was answered: who is told that the database works is not to be refused. */
+  answered(): void {
+    if (this.#since === undefined) return;
+    if (this.#evidence === "answer") this.#ended(this.#since);
+    else this.#answers = true;
+  }
+
   #standing(): Standing | undefined {
     return this.#since === undefined
       ? undefined
-      : { since: this.#since, lastFailure: this.#lastFailure, nextTry: this.#nextTry };
+      : { since: this.#since, lastFailure: this.#lastFailure, nextTry: this.#nextTry, answers: this.#answers };
   }
 
   #ended(since: number): void {
     this.#since = undefined;
+    this.#answers = false;
     const milliseconds = Math.round(this.#clock.now() - since);
     this.#over({ milliseconds, errorClass: errorClassOf(new StoreUnavailable(this.#cause)) });
   }
 
   #failed(error: unknown): void {
     this.#cause = causeOf(error);
+    this.#answers = false;
     this.#lastFailure = this.#clock.now();
     if (this.#since !== undefined) return;
     this.#since = this.#lastFailure;

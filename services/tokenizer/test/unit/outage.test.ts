@@ -55,17 +55,22 @@ describe("what work does in an outage", () => {
   });
 
   it("waits for its turn, from its own beginning at most as long as the limit", () => {
-    const standing = { since: 1000, lastFailure: 1000, nextTry: 1100 };
+    const standing = { since: 1000, lastFailure: 1000, nextTry: 1100, answers: false };
     assert.equal(nextStep(standing, { since: 1000, fresh: false }, 1050, limit), "wait");
     assert.equal(nextStep(standing, { since: 1000, fresh: false }, 1100, limit), "try");
     assert.equal(
-      nextStep({ since: 2000, lastFailure: 2000, nextTry: 0 }, { since: 1000, fresh: false }, 4000, limit),
+      nextStep(
+        { since: 2000, lastFailure: 2000, nextTry: 0, answers: false },
+        { since: 1000, fresh: false },
+        4000,
+        limit,
+      ),
       "refuse",
     );
   });
 
   it("is refused at once when the outage is older than the limit, but for a newcomer whose turn it is", () => {
-    const standing = { since: 1000, lastFailure: 4400, nextTry: 5000 };
+    const standing = { since: 1000, lastFailure: 4400, nextTry: 5000, answers: false };
     assert.equal(nextStep(standing, { since: 4500, fresh: true }, 4500, limit), "refuse");
     assert.equal(nextStep(standing, { since: 5000, fresh: true }, 5000, limit), "try");
     assert.equal(nextStep(standing, { since: 3900, fresh: false }, 5000, limit), "refuse");
@@ -74,8 +79,8 @@ describe("what work does in an outage", () => {
   it("never waits longer than the limit, whatever the outage", () => {
     const time = fc.double({ min: 0, max: 1e7, noNaN: true });
     fc.assert(
-      fc.property(time, time, time, time, time, (since, lastFailure, nextTry, came, now) => {
-        const step = nextStep({ since, lastFailure, nextTry }, { since: came, fresh: false }, now, limit);
+      fc.property(time, time, time, time, time, fc.boolean(), (since, lastFailure, nextTry, came, now, answers) => {
+        const step = nextStep({ since, lastFailure, nextTry, answers }, { since: came, fresh: false }, now, limit);
         return step !== "wait" || now - came < limit;
       }),
     );
@@ -119,6 +124,30 @@ describe("an outage", () => {
     assert.ok(tries > 2 && now - 50_000 < 500, `${tries} tries, ${now - 50_000} ms`);
     await outage.bridge(change);
     assert.deepEqual(past, [{ milliseconds: Math.round(now - 50_000), errorClass: "ECONNREFUSED" }], "told once");
+  });
+
+  it("that is long refuses nobody once somebody was answered, up to the next failure", async () => {
+    await assert.rejects(outage.bridge(down));
+    const probe = outage.bridge(() => new Promise<never>(() => undefined));
+    await assert.rejects(outage.bridge(change), StoreUnavailable, "another one tries");
+    outage.answered();
+    assert.equal(await outage.bridge((attempt) => Promise.resolve(attempt.wrote)), false);
+    assert.deepEqual(past, [], "an answer is no change that was taken");
+    await assert.rejects(outage.bridge(down), StoreUnavailable);
+    await assert.rejects(outage.bridge(change), StoreUnavailable, "one has failed since");
+    outage.answered();
+    assert.equal(await outage.bridge(change), "done");
+    assert.equal(past.length, 1);
+    void probe;
+  });
+
+  it("of reads is over once somebody was answered", async () => {
+    const reads = new Outage(limit, "answer", (one) => past.push(one), clock);
+    reads.answered();
+    assert.deepEqual(past, []);
+    await assert.rejects(reads.bridge(down));
+    reads.answered();
+    assert.equal(past.length, 1);
   });
 
   it("ends in StoreUnavailable with its reason after the limit, and in a bounded number of tries", async () => {
