@@ -22,7 +22,7 @@ async function campaign(): Promise<void> {
     writeFileSync(caFile, await startOutside());
     const began = performance.now();
     const up = upWith(() => ({ kind: "external", host: outsideHost, port: 3306, cidrs: ["10.213.0.0/16"], caFile }));
-    await Promise.all([up, makeAccount()]);
+    const [, password] = await Promise.all([up, makeAccount()]);
     const printed = await up;
     print(`up on ${outsideHost} in ${((performance.now() - began) / 1000).toFixed(0)} s, which ended with:`);
     print(printed.slice(-2_500));
@@ -30,7 +30,7 @@ async function campaign(): Promise<void> {
     print(`cards in the server: ${cards.trim()}`);
     const versions = await asOperator(sessions);
     print(`sessions of the application and their TLS:\n${versions}`);
-    const plain = await asPlain();
+    const plain = await asPlain(password);
     print(`without TLS: ${plain.trim()}`);
     if (!/^[1-9]\d*$/m.test(cards)) throw new Error("the demo's card isn't in the operator's server");
     if (!versions.includes("TLSv1.")) throw new Error("the application has no session with TLS");
@@ -47,8 +47,8 @@ const sessions = `SELECT DISTINCT t.processlist_user, s.variable_value FROM perf
   JOIN performance_schema.status_by_thread s USING (thread_id)
   WHERE t.processlist_user = 'tokenshield' AND s.variable_name = 'Ssl_version'`;
 
-/** What the operator does: schema and account, with the login that lies in Vault and the rights that the docs name. */
-async function makeAccount(): Promise<void> {
+/** What the operator does: schema and account, with the login that lies in Vault and the rights that the docs name. @returns the login's password */
+async function makeAccount(): Promise<string> {
   const path = "tokenshield-lab/tenants/acme/database_credentials";
   const end = Date.now() + 300_000;
   for (;;) {
@@ -61,7 +61,7 @@ async function makeAccount(): Promise<void> {
         `CREATE DATABASE tokenshield; CREATE USER '${username}'@'%' IDENTIFIED BY '${password}' REQUIRE SSL;
          GRANT ${rights.join(", ")} ON tokenshield.* TO '${username}'@'%';`,
       );
-      return;
+      return password;
     }
     if (Date.now() > end) throw new Error(`Vault has no ${path} after 5 minutes`);
     await sleep(1_000);

@@ -35,6 +35,8 @@ export type LoginResult = "accepted" | "refused";
 
 const program = "tokenshield-mysql-rotation";
 const sessionTimeout = 5_000;
+/** Bytes of a password that a channel of replication takes: with a longer one no member joins (ER_GROUP_REPLICATION_PASSWORD_LENGTH). */
+const longestOfReplication = 32;
 
 /**
  * Changes of one group's passwords without a moment in which a client that is a little late, or a little early, is
@@ -61,10 +63,17 @@ export class PasswordRotation {
    * Makes `password` the account's present one and keeps the former one beside it, on every configured member.
    *
    * @param generation number of the new password; larger than the present one's
-   * @throws RotationRefused if a grace is open, the generation is not new, or its password is another one
+   * @throws RotationRefused if a grace is open, the generation is not new, its password is another one, or one that can't be used
    * @throws GroupError `TIME_LIMIT` if a member is away: run it again, nothing is lost
    */
   async retain(account: Account, generation: number, password: string): Promise<void> {
+    const bytes = Buffer.byteLength(password);
+    if (account.name === "replication" && bytes > longestOfReplication) {
+      throw new RotationRefused(
+        "UNUSABLE",
+        `${account.name}: generation ${generation}: expected a password of at most ${longestOfReplication} bytes, given ${bytes}: no member could join with it`,
+      );
+    }
     const { generation: present, previousAccepted } = await this.state(account);
     if (generation < present) {
       throw new RotationRefused(

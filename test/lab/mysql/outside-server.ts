@@ -83,11 +83,16 @@ export function asOperator(statements: string): Promise<string> {
   return lab(["kubectl", "-n", namespace, "exec", "-i", name, "--", ...client], statements);
 }
 
-/** Tries to log in over a connection that isn't encrypted. @returns what the server answered */
-export async function asPlain(): Promise<string> {
+/**
+ * Tries to log in as the application over a connection that isn't encrypted.
+ * @param password the right one, which goes in by standard input
+ * @returns what the server answered
+ */
+export async function asPlain(password: string): Promise<string> {
   const script =
-    "mysql --no-defaults --host=127.0.0.1 --user=tokenshield --ssl-mode=DISABLED --execute='DO 0' 2>&1 || true";
-  return kubectl("-n", namespace, "exec", name, "--", "sh", "-c", script);
+    "read -r MYSQL_PWD; export MYSQL_PWD; mysql --no-defaults --host=127.0.0.1 --user=tokenshield --ssl-mode=DISABLED " +
+    "--get-server-public-key --execute='SELECT 1 AS passed' 2>&1 || true";
+  return lab(["kubectl", "-n", namespace, "exec", "-i", name, "--", "sh", "-c", script], `${password}\n`);
 }
 
 export const removeOutside = (): Promise<string> =>

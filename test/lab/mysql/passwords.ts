@@ -24,7 +24,7 @@ export const account = (name: AccountName): Account => accountNamed(accounts, na
 
 /** A password as the platform makes them: letters and digits. */
 export const newPassword = (): string =>
-  `${randomBytes(24)
+  `${randomBytes(18)
     .toString("base64")
     .replaceAll(/[^A-Za-z0-9]/g, "")}1a`;
 

@@ -79,6 +79,17 @@ describe("rotating passwords of a group that is in use", function () {
     await group.whole();
   });
 
+  it("refuses a password with which no member could join, before anything knows it", async () => {
+    const replication = accountNamed(accounts, "replication");
+    const rotation = group.rotation();
+    const before = await rotation.state(replication);
+    await assert.rejects(
+      rotation.retain(replication, 9, `${fresh()}-and-more-than-32-bytes`),
+      (error) => error instanceof RotationRefused && error.code === "UNUSABLE",
+    );
+    assert.deepEqual(await rotation.state(replication), before);
+  });
+
   it("refuses a second rotation within a grace, an older generation, and another value of the same one", async () => {
     const app = accountNamed(accounts, "app");
     const rotation = group.rotation();

@@ -11,7 +11,7 @@
  * | `NOT_STAGED` | the value of the generation to begin is not there |
  * | `OUT_OF_ORDER` | the generation to begin doesn't follow the ledger |
  * | `VALUE_LOST` | no copy of a value with the ledger's digest is to be had |
- * | `OTHER_VALUE` | the database has another password under the generation |
+ * | `OTHER_VALUE` | the database has another password under the generation, or can't use it |
  * | `STALE` | the database has a newer generation than the ledger |
  * | `DATABASE` | the database can't be reached or refuses |
  * | `KEYS` | the tokenizer can't be reached, refuses, or its keys don't open |

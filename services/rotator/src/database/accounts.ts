@@ -183,6 +183,7 @@ const refusals: Readonly<Record<RotationRefused["code"], StepCode>> = {
   GRACE_OPEN: "STALE",
   STALE: "STALE",
   OTHER_VALUE: "OTHER_VALUE",
+  UNUSABLE: "OTHER_VALUE",
 };
 
 /** What MySQL's part threw, as the machine knows it. */
