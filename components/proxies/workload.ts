@@ -149,7 +149,7 @@ export function makeWorkload(name: string, args: WorkloadArgs, opts: pulumi.Cust
   const { replicas, autoscaling: bounds } = args;
   const scaler =
     bounds?.enabled === true
-      ? autoscaler(name, { metadata: known, workload, container: "proxy", replicas, bounds }, fixed)
+      ? autoscaler(name, { metadata: known, workload, container: "proxy", replicas, bounds }, opts)
       : undefined;
   return { config, workload, service, budget, autoscaler: scaler };
 }
