@@ -18,13 +18,13 @@ import type { Proxies } from "./proxies/proxies";
 import { besideCertificate, bumpOf, tenantProxies } from "./proxies/tenant-proxies";
 import { restrictedNamespace } from "./restricted";
 import { type ClassName, classNames, groupsReadBy, platformClients, secretGroups } from "./secrets/catalog";
-import { refuseLost } from "./secrets/lost-state";
 import { planRotation, type RotationPlan } from "./secrets/plan";
 import type { TenantEntries } from "./secrets/read-entries";
 import type { TenantLedgers } from "./secrets/read-ledgers";
-import { SecretClass } from "./secrets/secret-class";
+import type { SecretClass } from "./secrets/secret-class";
 import { SecretFiles, secretsMountPath } from "./secrets/secret-files";
 import { type TenantApplication, tenantApplication } from "./secrets/tenant-application";
+import { tenantClasses } from "./secrets/tenant-classes";
 import { partsOf } from "./tenant-parts";
 import { Tokenizer } from "./tokenizer/tokenizer";
 import type { VaultFoundation } from "./vault/foundation";
@@ -229,28 +229,11 @@ export class TokenShield extends pulumi.ComponentResource {
     const database =
       outside?.address ??
       plannedAddress(settings.database.kind, namespaceOf(settings.environment, tenant), settings.database);
-    const made = new Map<ClassName, SecretClass>();
-    for (const className of classNames) {
-      const plan = this.rotation[className];
-      if (plan === undefined || plan.action === "retire") continue;
-      const groups = secretGroups.filter((group) => group.className === className);
-      const ledger = ledgers[className];
-      if (plan.deferred !== null) {
-        void pulumi.log.warn(`${tenant.name}/${className}: ${plan.deferred}`, this);
-      }
-      made.set(
-        className,
-        new SecretClass(
-          `${this.prefix}-${className}`,
-          { tenant: tenant.name, className, groups, plan, ledger, mount: foundation.kv.path, database, now },
-          { parent: this },
-        ),
-      );
-    }
-    const values = [...made.values()].flatMap(({ groups }) => [...groups.values()].map(({ lost }) => lost));
-    // An output that fails ends the program, as does every other one.
-    pulumi.output(refuseLost(tenant.name, values));
-    return made;
+    return tenantClasses(
+      this.prefix,
+      { tenant, rotation: this.rotation, ledgers, mount: foundation.kv.path, database, now },
+      { parent: this },
+    );
   }
 
   private makeAccount(part: Part): ServiceAccount {

@@ -25,6 +25,8 @@ export interface Outcome extends Counts {
 
 /** What is told once more at the end of all: a log that is cut at its front still has it. */
 export interface Report {
+  /** Unsteady: it failed, and passed when it was run again. */
+  readonly kind: "failed" | "unsteady";
   readonly what: string;
   readonly why: string;
 }
@@ -54,7 +56,7 @@ export default class CountingReporter extends mocha.reporters.Spec {
     const reports: Report[] = [];
     runner.on(EVENT_TEST_FAIL, (test: Mocha.Test, error: unknown) => {
       const file = test.file === undefined ? "" : `${relative(process.cwd(), test.file)}: `;
-      reports.push({ what: `${file}${test.fullTitle()}`, why: reasonOf(error) });
+      reports.push({ kind: "failed", what: `${file}${test.fullTitle()}`, why: reasonOf(error) });
     });
     runner.on(EVENT_TEST_PASS, count("passed"));
     runner.on(EVENT_TEST_PENDING, count("skipped"));

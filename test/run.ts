@@ -152,8 +152,8 @@ async function main(words: readonly string[]): Promise<number> {
     const room: Room = { cores: availableParallelism(), gib: process.availableMemory() / 1024 ** 3 };
     const run = new TestRun(chosen, { root, folder, grep, colours: process.stdout.isTTY }, room);
     const { passed, failed, skipped } = await run.run();
-    for (const { what, why } of run.reports) {
-      say(`\n== ${what.startsWith("UNSTEADY") ? "" : "FAILED "}${what}\n${why.replaceAll(/^/gm, "  ")}\n`);
+    for (const { kind, what, why } of run.reports) {
+      say(`\n== ${kind.toUpperCase()} ${what}\n${why.replaceAll(/^/gm, "  ")}\n`);
     }
     say(`\n${passed} passed, ${failed} failed, ${skipped} skipped\n`);
     return failed === 0 ? 0 : 1;

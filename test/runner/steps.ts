@@ -41,7 +41,7 @@ export class RunningStep {
     this.counts = (step.kind === "check" ? this.#check(step) : this.#mocha(step)).catch((error: unknown) => {
       const why = error instanceof Error ? error.message : String(error);
       this.#say(`FAILED  ${step.title}: ${why}`);
-      this.reports.push({ what: step.title, why });
+      this.reports.push({ kind: "failed", what: step.title, why });
       return { ...nothing, failed: 1 };
     });
   }
@@ -75,7 +75,7 @@ export class RunningStep {
   async #check(step: CheckStep): Promise<Counts> {
     const status = await this.#start(step, step.command);
     if (this.isCutShort) return nothing;
-    if (status !== 0) this.reports.push({ what: step.title, why: this.#lastWords() });
+    if (status !== 0) this.reports.push({ kind: "failed", what: step.title, why: this.#lastWords() });
     this.#say(`${status === 0 ? "ok" : "FAILED"}  ${step.title}`);
     return status === 0 ? { ...nothing, passed: 1 } : { ...nothing, failed: 1 };
   }
@@ -105,7 +105,7 @@ export class RunningStep {
     const second = await this.#files(step, files);
     const failedAgain = new Set(second.reports.map(({ what }) => what));
     const unsteady = first.reports.filter(({ what }) => !failedAgain.has(what));
-    this.reports.push(...second.reports, ...unsteady.map(({ what, why }) => ({ what: `UNSTEADY ${what}`, why })));
+    this.reports.push(...second.reports, ...unsteady.map((report) => ({ ...report, kind: "unsteady" as const })));
     const dropped = Object.values(first.failures);
     for (const [index, file] of files.entries()) {
       if (second.failures[file] !== undefined) continue;
@@ -132,6 +132,7 @@ export class RunningStep {
       TOKENSHIELD_TEST_COUNTS: counts,
     });
     const ended = (): Report => ({
+      kind: "failed",
       what: `${step.title}: the run ended with status ${status}`,
       why: this.#lastWords(),
     });

@@ -5,7 +5,14 @@ import { jsonDisplay } from "../display/json-events.ts";
 import { lineDisplay } from "../display/lines.ts";
 import { render } from "../display/property-diff.ts";
 import { treeDisplay, type TerminalSize } from "../display/tree.ts";
-import { Crypters, openBackend, openStack, stackOutputs, type Surroundings } from "../operation/stack-session.ts";
+import {
+  Crypters,
+  openBackend,
+  openStack,
+  type StackSession,
+  stackOutputs,
+  type Surroundings,
+} from "../operation/stack-session.ts";
 import type { OperationKind } from "../operation/operation.ts";
 import type { EmbeddedProviders } from "../provider/host.ts";
 import { hearInterrupts } from "./interrupts.ts";
@@ -65,7 +72,8 @@ async function runEmbedded(args: OperationArguments, options: CliOptions): Promi
   const crypters = new Crypters(options.environment);
   if (args.command === "preview") {
     const run: EmbeddedRun = { args, options, crypters, unlock: () => Promise.resolve() };
-    return finish(run, await operate(run, "preview"));
+    const { result } = await operate(run, () => "preview");
+    return finish(run, result);
   }
   if (!args.yes && !options.isTerminal) {
     throw new UsageError(`${args.command} changes things: say --yes, or run it in a terminal`);
@@ -74,22 +82,24 @@ async function runEmbedded(args: OperationArguments, options: CliOptions): Promi
   const lock = await backend.lock(args.stack, options.now());
   const run: EmbeddedRun = { args, options, crypters, unlock: () => lock.release() };
   try {
-    // Policies see the whole plan before anything changes; so does a person who is asked, and a program whose stack
-    // has no resources: what it would make may be there, and the stack be new only because its state was lost.
-    if (!args.yes || args.policyPacks.length > 0 || (!args.skipPreview && (await isEmpty(run)))) {
-      const planned = await operate(run, "preview");
-      if (!planned.succeeded) return 1;
-      if (!args.yes && !(await confirm(args))) return 1;
-    }
-    return await finish(run, await operate(run, "change"));
+    const first = await operate(run, (session) => (isPlannedFirst(args, session) ? "preview" : "change"));
+    if (first.mode === "change") return await finish(run, first.result);
+    if (!first.result.succeeded) return 1;
+    if (!args.yes && !(await confirm(args))) return 1;
+    const { result } = await operate(run, () => "change");
+    return await finish(run, result);
   } finally {
     await lock.release();
   }
 }
 
-async function isEmpty({ args, options, crypters }: EmbeddedRun): Promise<boolean> {
-  if (args.command !== "up") return false;
-  return (await openStack(options, args.stack, crypters)).snapshot.resources.length === 0;
+/**
+ * Policies see the whole plan before anything changes; so does a person who is asked, and a program whose stack has no
+ * resources: what it would make may be there, and the stack be new only because its state was lost.
+ */
+function isPlannedFirst(args: OperationArguments, { snapshot }: StackSession): boolean {
+  if (!args.yes || args.policyPacks.length > 0) return true;
+  return args.command === "up" && !args.skipPreview && snapshot.resources.length === 0;
 }
 
 async function confirm(args: OperationArguments): Promise<boolean> {
@@ -111,10 +121,13 @@ async function loadOperation() {
   return { defaultParallel, runOperation, startPolicyPacks };
 }
 
+type Mode = "preview" | "change";
+
+/** @param choose what to do with the stack once it is open */
 async function operate(
   { args, options, crypters, unlock }: EmbeddedRun,
-  mode: "preview" | "change",
-): Promise<DeploymentResult> {
+  choose: (session: StackSession) => Mode,
+): Promise<{ readonly mode: Mode; readonly result: DeploymentResult }> {
   const display = displayFor(args, options);
   const interrupts = hearInterrupts(display, unlock);
   try {
@@ -122,7 +135,8 @@ async function operate(
     await Promise.race([crypters.deriving, opening]);
     const [session, operation] = await Promise.all([opening, loadOperation()]);
     const { defaultParallel, runOperation, startPolicyPacks } = operation;
-    return await runOperation(
+    const mode = choose(session);
+    const result = await runOperation(
       session,
       options,
       {
@@ -151,6 +165,7 @@ async function operate(
       },
       crypters,
     );
+    return { mode, result };
   } finally {
     interrupts.end();
   }

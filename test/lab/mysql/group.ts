@@ -73,15 +73,16 @@ export const membersOf = (size: number): readonly string[] =>
 /** The members of the lab's group. */
 export const members = membersOf(3);
 
-/** How long a group may take to be whole again by itself, in milliseconds. */
-const patience = 300_000;
+/** How long a group may take to be whole again by itself where nobody says, in milliseconds. */
+const usualPatience = 300_000;
 
 /**
  * Waits until every member reports the same group of all members, online, and all pods are ready.
  * @param names the members; with one that stays away, those that are to be the whole group
+ * @param patience milliseconds
  * @returns the primary's pod
  */
-export async function wholeGroup(names: readonly string[] = members): Promise<string> {
+export async function wholeGroup(names: readonly string[] = members, patience = usualPatience): Promise<string> {
   const end = Date.now() + patience;
   for (;;) {
     const { primaries, ready, views } = await look();

@@ -216,7 +216,7 @@ export class RotationPlatform {
 
   /** Gives the rotator, or another reader of a file, another token with these policies. */
   async useToken(policies: readonly string[], file = "token"): Promise<void> {
-    const { data } = await this.ask("POST", "auth/token/create", { policies, no_default_policy: true, ttl: "1h" });
+    const { data } = await this.ask("POST", "auth/token/create", { policies, no_default_policy: true, ttl: "12h" });
     const { client_token: token } = data["auth"] as { client_token: string };
     writeFileSync(join(this.#folder, file), token, { mode: 0o600 });
   }

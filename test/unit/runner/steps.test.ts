@@ -105,8 +105,9 @@ describe("a step of a test run", function () {
     assert.deepEqual(await step.counts, { passed: 2, failed: 0, skipped: 0 });
     assert.match(printed(step), /UNSTEADY .*one\.test\.js: "unsteady" failed, and passed when it was run again/);
     const [report, ...more] = step.reports;
-    assert.match(report?.what ?? "", /^UNSTEADY .*one\.test\.js: unsteady$/);
-    assert.match(report?.why ?? "", /^Error: lost/);
+    assert.equal(report?.kind, "unsteady");
+    assert.match(report.what, /one\.test\.js: unsteady$/);
+    assert.match(report.why, /^Error: lost/);
     assert.deepEqual(more, []);
   });
 
