@@ -97,17 +97,30 @@ export async function buildImages(
   return built;
 }
 
-function contentOf(at: Layout, { folder, recipe }: Source, programs: ReadonlyMap<string, string>): string {
+/** A digest of everything that an image is made of, wherever the clone lies. */
+export function contentOf(
+  at: Pick<Layout, "project">,
+  { folder, recipe }: Source,
+  programs: ReadonlyMap<string, string>,
+): string {
   return digest(
     digestFolder(folder),
     recipe.suite === undefined ? "" : digest(...baseRecipe),
-    ...recipe.programs.map((name) => programPath(at, programs, name)),
+    ...recipe.programs.map((name) => (name === "node" ? nodeContent(at) : programPath(at, programs, name))),
     ...recipe.workspaces.map((folder) => digestFolder(join(at.project, folder, "dist"))),
   );
 }
 
+/** What makes the Node.js that npm installed another one; the same in every clone. */
+function nodeContent({ project }: Pick<Layout, "project">): string {
+  const { version } = JSON.parse(readFileSync(join(project, "node_modules/node/package.json"), "utf8")) as {
+    readonly version: string;
+  };
+  return `node ${version} ${process.arch}`;
+}
+
 /** A program's cache path names its content; `node` is the one that npm installed. */
-function programPath(at: Layout, programs: ReadonlyMap<string, string>, name: string): string {
+function programPath(at: Pick<Layout, "project">, programs: ReadonlyMap<string, string>, name: string): string {
   const path = name === "node" ? join(at.project, "node_modules/node/bin/node") : programs.get(name);
   if (path === undefined) throw new Error(`program ${name} was not built`);
   return path;

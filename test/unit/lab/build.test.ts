@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, utimesSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readRecipe } from "../../../lab/src/build/dockerfile.ts";
+import { contentOf } from "../../../lab/src/build/images.ts";
 import { prune } from "../../../lab/src/build/prune.ts";
 import { digest, digestFolder, writeFile } from "../../../lab/src/files.ts";
 
@@ -62,6 +63,25 @@ describe("the cache", () => {
     prune(folder, new Set(), now + 29 * 86_400_000);
     assert.equal(existsSync(join(folder, "old-in-use")), true, "its use was noted");
   });
+
+  it("has one image for two clones, and another for another service or Node.js", () => {
+    const [one, other] = [clone("one", "24.0.0", "service"), clone("other", "24.0.0", "service")];
+    assert.equal(one, other);
+    assert.notEqual(one, clone("newer", "24.0.1", "service"));
+    assert.notEqual(one, clone("changed", "24.0.0", "another service"));
+  });
+
+  /** The content of an image that copies a service and Node.js. */
+  function clone(name: string, node: string, service: string): string {
+    const project = join(folder, name);
+    writeFile(join(project, "node_modules/node/package.json"), JSON.stringify({ version: node }));
+    writeFile(join(project, "services/one/dist/main.js"), service);
+    const lines = ["ARG BASE=debian:sid-slim", "FROM ${BASE}", "COPY --from=programs node /usr/bin/"];
+    const text = [...lines, "COPY --from=services one/dist/main.js /app/"].join("\n");
+    const image = join(project, "images/one");
+    writeFile(join(image, "Dockerfile"), text);
+    return contentOf({ project }, { name: "one", folder: image, recipe: readRecipe(text) }, new Map());
+  }
 
   it("gives two lists of parts the same digest only if they are the same", () => {
     assert.notEqual(digest("ab", "c"), digest("a", "bc"));
