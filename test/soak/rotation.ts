@@ -52,7 +52,7 @@ async function rotateAgainAndAgain(
   const accounts = catalogue("tokenshield");
   const started = performance.now();
   const took: number[] = [];
-  const before = { memory: platform.tokenizer.memory(), connections: await connections(platform) };
+  const before = await memoryAndConnections(platform);
   for (let round = 1; round <= rotations; round += 1) {
     const old = await platform.published("database_credentials");
     const generation = await platform.stage();
@@ -77,8 +77,8 @@ async function rotateAgainAndAgain(
     if (round % 20 === 0 || round === rotations) {
       process.stdout.write(
         `${round} rotations of ${names.length} accounts in ${seconds(started)} s: ${requests} requests and ` +
-          `${platform.clients.reduce((sum, client) => sum + client.logins, 0)} logins, none refused; tokenizer ${platform.tokenizer.memory()} MiB, ` +
-          `${await connections(platform)} connections\n`,
+          `${platform.clients.reduce((sum, client) => sum + client.logins, 0)} logins, none refused; ` +
+          `${await memoryAndConnections(platform)}\n`,
       );
     }
   }
@@ -86,12 +86,19 @@ async function rotateAgainAndAgain(
   const at = (share: number): string => (sorted[Math.floor(share * (sorted.length - 1))] ?? 0).toFixed(1);
   process.stdout.write(
     `${rotations} rotations: store to closed ${at(0.5)} s median, ${at(0.95)} s p95, ${at(1)} s at most; at the start ` +
-      `${before.memory} MiB and ${before.connections} connections\n`,
+      `${before}\n`,
   );
 }
 
 function seconds(since: number): string {
   return ((performance.now() - since) / 1000).toFixed(0);
+}
+
+/** What the tokenizer holds of memory, with garbage and without, and of the database. */
+async function memoryAndConnections(platform: RotationPlatform): Promise<string> {
+  const resident = platform.tokenizer.memory();
+  const live = await platform.tokenizer.liveHeap();
+  return `tokenizer ${resident} MiB resident, ${live.toFixed(1)} MiB of heap in use, ${await connections(platform)} connections`;
 }
 
 /** Connections of the application's account. */

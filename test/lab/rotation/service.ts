@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { makeAuthority } from "../../../services/tokenizer/test/lab/certificates.ts";
 import { Leaks } from "../../../services/tokenizer/test/lab/leaks.ts";
 import { ServiceProcess } from "../../../services/tokenizer/test/lab/service-process.ts";
+import { liveHeap } from "./live-heap.ts";
 
 /** Where the service runs. */
 export interface ServicePlace {
@@ -58,6 +59,8 @@ export class Tokenizer {
         API_OFFICERS: "rotator:keys.rotate+secrets.refresh,haproxy:keys.rotate",
         VAULT_KV_MOUNT: place.kvMount,
         VAULT_TRANSIT_MOUNT: place.transitMount,
+        // Its inspector listens where it is asked to, see `liveHeap`.
+        NODE_OPTIONS: "--inspect-port=127.0.0.1:0",
       },
     );
     const tokenizer = new Tokenizer(service, watched);
@@ -129,6 +132,18 @@ export class Tokenizer {
   memory(): number {
     const status = readFileSync(`/proc/${this.#service.pid ?? 0}/status`, "utf8");
     return Math.round(Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1]) / 1024);
+  }
+
+  /** What it keeps, in MiB: its heap once garbage was collected, which stops it for some hundredths of a second. */
+  async liveHeap(): Promise<number> {
+    process.kill(this.#service.pid ?? 0, "SIGUSR1");
+    const end = Date.now() + 10_000;
+    for (;;) {
+      const inspector = /^Debugger listening on (ws:\S+)$/m.exec(this.#service.output)?.[1];
+      if (inspector !== undefined) return (await liveHeap(inspector)) / 2 ** 20;
+      if (Date.now() > end) throw new Error("the tokenizer's inspector doesn't listen");
+      await sleep(50);
+    }
   }
 
   async #use(): Promise<void> {
