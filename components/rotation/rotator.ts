@@ -28,8 +28,15 @@ export interface PodIdentity extends Pick<RotatorPodArgs, "account" | "certifica
   readonly role: pulumi.Input<string>;
 }
 
-/** Longest time of a run, in seconds: its steps have limits of their own, which together are less. */
+/** Longest time of a run that an update waits for, in seconds: its steps have limits of their own, which together are less. */
 const longestRun = 1800;
+
+/**
+ * Longest time of a run by schedule, in seconds: more than any one step tries for, and the next run goes on with what is left.
+ * A pod that a node's crash meets while it starts stays as it is, as the kubelet doesn't begin anew what isn't to be
+ * restarted (Kubernetes, `restartPolicy: Never`); until it is ended no other run comes.
+ */
+const longestSweep = 600;
 
 /** Seconds after which a run that wasn't begun in its minute is left to the next one. */
 const startWithin = 50;
@@ -114,7 +121,7 @@ export class Rotator extends pulumi.ComponentResource {
             spec: {
               // The next minute tries again.
               backoffLimit: 0,
-              activeDeadlineSeconds: longestRun,
+              activeDeadlineSeconds: longestSweep,
               ttlSecondsAfterFinished: keptSeconds,
               template: this.template(plan, ["sweep"]),
             },

@@ -198,7 +198,9 @@ describe("Rotator", () => {
     };
     assert.deepEqual([spec.schedule, spec.concurrencyPolicy], ["* * * * *", "Forbid"]);
     assert.deepEqual(spec.jobTemplate.spec.template.spec.containers[0]?.args, ["sweep"]);
-    assert.ok(spec.jobTemplate.spec.activeDeadlineSeconds > 0);
+    // More than the tries of one step take, and no longer than a run may wait for a pod that never starts.
+    const { activeDeadlineSeconds } = spec.jobTemplate.spec;
+    assert.ok(activeDeadlineSeconds > 4 * 90 && activeDeadlineSeconds <= 600, `${activeDeadlineSeconds}`);
     for (const one of Object.values(planOf(own, "acme-rotator-plan").classes)) assert.equal(one.begin, undefined);
   });
 
