@@ -44,6 +44,8 @@ const mostOrders = 1_000;
 
 const orders = new Map<string, Order>();
 const payments = new Agent({ keepAlive: true, timeout: 20_000, proxyEnv: process.env });
+/** For a payment whose kept connection ended as it was sent. */
+const anew = new Agent({ keepAlive: false, timeout: 20_000, proxyEnv: process.env });
 
 /** Keeps an order, in the place of the oldest one where there are too many. */
 function keep(order: Order): Order {
@@ -83,13 +85,26 @@ function orderOf(body: unknown): Order {
   return { id: randomUUID(), ...kept, state: "unpaid" };
 }
 
-/** @returns the gateway's answer. Rejects where none can be had */
-function charge({ id, amount, currency, card }: Order): Promise<{ readonly status: number; readonly body: string }> {
+interface Answer {
+  readonly status: number;
+  readonly body: string;
+}
+
+/**
+ * A gateway may end a kept connection at the moment in which it is used again (RFC 9112, 9.3.1). Then the payment is sent once
+ * more, by a connection of its own: nothing is charged twice under one reference.
+ * @returns the gateway's answer. Rejects where none can be had
+ */
+function charge(order: Order, agent = payments): Promise<Answer> {
+  const { id, amount, currency, card } = order;
   return new Promise((resolve, reject) => {
     const headers = { "content-type": "application/json" };
-    const sent = request(`${gateway}/charges`, { method: "POST", headers, agent: payments, timeout: 20_000 });
+    const sent = request(`${gateway}/charges`, { method: "POST", headers, agent, timeout: 20_000 });
     sent.once("timeout", () => sent.destroy(new Error("no answer in 20 s")));
-    sent.once("error", reject);
+    sent.once("error", (error: NodeJS.ErrnoException) => {
+      if (sent.reusedSocket && error.code === "ECONNRESET") resolve(charge(order, anew));
+      else reject(error);
+    });
     sent.once("response", (answer) => {
       const chunks: Buffer[] = [];
       answer.on("data", (chunk: Buffer) => chunks.push(chunk));
