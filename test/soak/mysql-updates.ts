@@ -48,7 +48,7 @@ async function update(restarts: number): Promise<void> {
     await settle();
   }
   await underWrites("more CPU and memory", three, () =>
-    updating(() => upWithGroup({ memory: "640Mi", cpuRequest: "150m" }), three),
+    updating(() => upWithGroup({ memory: "896Mi", cpuRequest: "150m" }), three),
   );
   await settle();
   await underWrites("back to less", three, () => updating(() => succeed("up", "--yes"), three));

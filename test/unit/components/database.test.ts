@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import fc from "fast-check";
 import { groupName, memberHosts, memberList } from "../../../bin/components/database/members.js";
 import {
+  leastMemory,
   leaveScript,
   serverConfig,
   serverScript,
@@ -93,9 +94,9 @@ describe("the members of a group", () => {
 describe("the memory of a server", () => {
   it("is never more than its limit, and grows with it", () => {
     fc.assert(
-      fc.property(fc.integer({ min: 512 * MiB, max: 2 ** 40 }), (limit) => {
+      fc.property(fc.integer({ min: leastMemory, max: 2 ** 40 }), (limit) => {
         const { bufferPool, messageCache, connections } = serverSizes(limit);
-        assert.ok(bufferPool + messageCache + 300 * MiB <= limit, `${bufferPool} + ${messageCache} of ${limit}`);
+        assert.ok(bufferPool + messageCache + 444 * MiB <= limit, `${bufferPool} + ${messageCache} of ${limit}`);
         assert.ok(messageCache >= 128 * MiB, "Group Replication refuses less");
         assert.ok(bufferPool <= serverSizes(limit * 2).bufferPool);
         assert.ok(connections >= 100);
@@ -109,7 +110,7 @@ describe("the memory of a server", () => {
 });
 
 describe("the settings of a server", () => {
-  const lines = serverConfig(512 * MiB).split("\n");
+  const lines = serverConfig(leastMemory).split("\n");
 
   it("require TLS, transaction identifiers and durable commits, and start nothing by themselves", () => {
     for (const line of [
@@ -258,7 +259,7 @@ describe("the pod of a member", () => {
 
   it("is sure of the server's memory: request and limit are the same", () => {
     const [server] = pod.containers;
-    assert.deepEqual([server?.resources.requests.memory, server?.resources.limits.memory], ["640Mi", "640Mi"]);
+    assert.deepEqual([server?.resources.requests.memory, server?.resources.limits.memory], ["768Mi", "768Mi"]);
   });
 });
 
