@@ -1,6 +1,15 @@
 /** Rotations on the lab under load, and with kills, outages, rollbacks and a lost state in the middle of them. */
 import { parseArgs } from "node:util";
-import { type Drill, drills, ordersPerSecond, quiet, repair, site, type Site } from "../lab/rotation/drills/index.ts";
+import {
+  Command,
+  type Drill,
+  drills,
+  ordersPerSecond,
+  quiet,
+  repair,
+  site,
+  type Site,
+} from "../lab/rotation/drills/index.ts";
 
 const { values } = parseArgs({
   options: { only: { type: "string" }, rate: { type: "string", default: "190" }, help: { type: "boolean" } },
@@ -70,6 +79,13 @@ function table(results: readonly Result[]): string {
         `| \`${name}\` | ${wrongs.length === 0 ? "well" : "FAILED"} | ${seconds.toFixed(0)} s | ${cell(figures)} | ${cell(wrongs)} |`,
     ),
   ].join("\n");
+}
+
+for (const kind of ["SIGINT", "SIGTERM"] as const) {
+  process.once(kind, () => {
+    print(`broken off (${kind}): what goes on is ended`);
+    void Command.stopAll().finally(() => process.exit(130));
+  });
 }
 
 async function campaign(chosen: readonly string[], rate: number): Promise<void> {

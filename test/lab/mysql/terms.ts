@@ -36,6 +36,19 @@ export async function allRows(session: Session, table: string): Promise<readonly
   }
 }
 
+/** A server that leads does so for longer, in seconds, than two that write side by side would take turns. */
+const shortestTurn = 1;
+
+/**
+ * Terms in which a server wrote for a moment between two of another one: two that lead at once would show as such. A short
+ * term between two servers is none: of members that are killed one after the other a second one leads until it is killed, too.
+ */
+export const turnsOf = (terms: readonly Term[]): readonly Term[] =>
+  terms.filter(
+    ({ seconds }, at) =>
+      seconds < shortestTurn && terms[at - 1] !== undefined && terms[at - 1]?.server === terms[at + 1]?.server,
+  );
+
 /** Who took writes, one after the other. The servers' clocks are compared: all members must run on one machine. */
 export function termsOf(rows: readonly Row[]): readonly Term[] {
   const terms: { server: number; rows: number; first: number; last: number }[] = [];

@@ -13,6 +13,7 @@ export interface Ended {
 
 /** A command of an operator that goes on while a drill does something else. */
 export class Command {
+  static readonly #running = new Set<Command>();
   readonly words: string;
   readonly #pid: number;
   readonly #ended: Promise<number>;
@@ -29,17 +30,26 @@ export class Command {
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding("utf8").on("data", (chunk: string) => this.#chunks.push(chunk));
     }
+    Command.#running.add(this);
     this.#ended = new Promise((resolve) => {
-      child.once("error", (error) => {
+      const over = (status: number): void => {
         this.#goesOn = false;
+        Command.#running.delete(this);
+        resolve(status);
+      };
+      child.once("error", (error) => {
         this.#chunks.push(error.message);
-        resolve(127);
+        over(127);
       });
       child.once("close", (status) => {
-        this.#goesOn = false;
-        resolve(status ?? 137);
+        over(status ?? 137);
       });
     });
+  }
+
+  /** Stops every command that goes on, where a campaign is broken off: an engine gives its stack's lock back. */
+  static async stopAll(): Promise<void> {
+    await Promise.all([...Command.#running].map((command) => command.stop()));
   }
 
   /** `npm run rotate -- …` */

@@ -6,6 +6,7 @@ import { engineKilled, kills } from "./kills.ts";
 import { compromised, rollbackInGrace, rotationUnderLoad } from "./load.ts";
 import { restarted, sealed, stuck, withoutDriver } from "./outages.ts";
 
+export { Command } from "./command.ts";
 export type { Drill } from "./drill.ts";
 export { quiet, site, type Site } from "./site.ts";
 export { ordersPerSecond } from "./streams.ts";
