@@ -38,15 +38,16 @@ const appliers = 4;
 /**
  * Sizes a server by the memory limit of its container. What neither buffer pool nor message cache take is for the
  * server itself (170 MiB with the settings of a small one), Group Replication (75 MiB before the first message), the
- * appliers (8 MiB each in either channel) and connections, 332 MiB in all; for what certification keeps of each row that was
- * written in the last minute or two; and for what the allocator holds of memory that was given back, a tenth. Measured, 9.7.4.
+ * appliers (8 MiB each in either channel) and connections, 332 MiB in all; for what steady writes add, among it what
+ * certification keeps of the rows of a minute; and for what the allocator holds of memory that was given back, a tenth. Measured,
+ * 9.7.4.
  * @param limit bytes, at least `leastMemory`
  */
 export function serverSizes(limit: number): ServerSizes {
   const between = (low: number, value: number, high: number): number => Math.min(high, Math.max(low, value));
   const messageCache = between(128 * MiB, Math.floor(limit / 8), 1024 * MiB);
-  const certification = between(64 * MiB, Math.floor(limit / 10), 512 * MiB);
-  const rest = limit - messageCache - certification - (268 + 16 * appliers + 48) * MiB;
+  const writes = between(64 * MiB, Math.floor(limit / 10), 512 * MiB);
+  const rest = limit - messageCache - writes - (268 + 16 * appliers + 48) * MiB;
   const chunk = 8 * MiB;
   return {
     bufferPool: Math.max(48 * MiB, Math.floor((rest * 0.7) / chunk) * chunk),

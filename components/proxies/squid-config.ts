@@ -181,7 +181,9 @@ function limits({ maxBodyBytes, stopSeconds }: SquidArgs): string[] {
     "request_header_max_size 32 KB",
     "reply_header_max_size 32 KB",
     "request_timeout 15 seconds",
-    "client_idle_pconn_timeout 2 minutes",
+    // Before gateways end what is idle, after five seconds the soonest: one that is ended while ICAP still has the next request
+    // would leave that without an answer, as a pinned connection isn't made anew.
+    "client_idle_pconn_timeout 3 seconds",
     "read_timeout 60 seconds",
     "client_lifetime 1 hour",
     "half_closed_clients off",

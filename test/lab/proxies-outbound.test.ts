@@ -299,6 +299,16 @@ describe("Squid on the way to the gateways", function () {
     socket.destroy();
   });
 
+  it("ends an idle connection itself, before its gateway does", async function () {
+    this.timeout(60_000);
+    const where = { host: "good.test", port: gateway("good.test").port };
+    const socket = await secure(where);
+    const closed = once(socket, "close");
+    const { status } = await send(over(socket), { ...where, body: JSON.stringify({ card_number: token }) });
+    assert.equal(status, 200);
+    await closed;
+  });
+
   it("serves 200 tunnels at the same time", async () => {
     const where = { host: "good.test", port: gateway("good.test").port };
     const open = await Promise.all(Array.from({ length: 200 }, () => secure(where)));

@@ -151,6 +151,8 @@ export async function testServer(answer: Answer, certificate?: Issued): Promise<
     certificate === undefined
       ? createServer(handler)
       : createTlsServer({ cert: certificate.certificate, key: certificate.key }, handler);
+  // What is idle is left to the proxy to end.
+  server.keepAliveTimeout = 120_000;
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   return {
     port: (server.address() as AddressInfo).port,
