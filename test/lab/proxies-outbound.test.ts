@@ -267,7 +267,7 @@ describe("Squid on the way to the gateways", function () {
     });
   }
 
-  it("carries bodies of 10 MiB, whole and in chunks, and many requests on a connection", async () => {
+  it("carries bodies of 10 MiB, and many requests on a connection, which it ends before its gateway does", async () => {
     const { port: at } = gateway("good.test");
     const rest = JSON.stringify({ filler: "", card_number: token });
     const filler = "x".repeat(10 * 2 ** 20 - rest.length);
@@ -296,17 +296,7 @@ describe("Squid on the way to the gateways", function () {
       assert.equal(answer.status, 200);
       assert.equal(gateway("good.test").got.at(-1)?.body, JSON.stringify({ i, card_number: card }));
     }
-    socket.destroy();
-  });
-
-  it("ends an idle connection itself, before its gateway does", async function () {
-    this.timeout(60_000);
-    const where = { host: "good.test", port: gateway("good.test").port };
-    const socket = await secure(where);
-    const closed = once(socket, "close");
-    const { status } = await send(over(socket), { ...where, body: JSON.stringify({ card_number: token }) });
-    assert.equal(status, 200);
-    await closed;
+    await once(socket, "close", { signal: AbortSignal.timeout(60_000) });
   });
 
   it("serves 200 tunnels at the same time", async () => {
