@@ -61,7 +61,7 @@ async function settle(): Promise<void> {
 }
 
 async function grow(): Promise<void> {
-  await underWrites("three to five members", five, () => updating(() => upWithGroup({ members: 5 }), five));
+  await underWrites("three to five members", five, () => updating(() => upWithGroup({ members: 5 }), five, three));
   await underWrites("two of five killed, the primary among them", five, async () => {
     const began = await wholeGroup(five);
     const start = performance.now();
@@ -70,7 +70,7 @@ async function grow(): Promise<void> {
     await sleep(3_000);
     return { began, ended: await wholeGroup(five), seconds: (performance.now() - start) / 1000 };
   });
-  await underWrites("five to three members", three, () => updating(() => succeed("up", "--yes"), three));
+  await underWrites("five to three members", three, () => updating(() => succeed("up", "--yes"), three, five));
 }
 
 /** Does something while a client writes, and tells what the client saw; it looks for its rows on `members` at the end. */

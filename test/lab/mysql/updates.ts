@@ -7,9 +7,17 @@ export interface Updated {
   readonly seconds: number;
 }
 
-/** Does something that updates the group's pods one after the other, and waits until all are as wanted. */
-export async function updating(work: () => Promise<unknown>, names: readonly string[] = members): Promise<Updated> {
-  const began = await wholeGroup(names);
+/**
+ * Does something that updates the group's pods one after the other, and waits until all are as wanted.
+ * @param names the members afterwards
+ * @param before the members as it begins, where it changes their number
+ */
+export async function updating(
+  work: () => Promise<unknown>,
+  names: readonly string[] = members,
+  before: readonly string[] = names,
+): Promise<Updated> {
+  const began = await wholeGroup(before);
   const start = performance.now();
   await work();
   await inTenant("rollout", "status", `statefulset/${group}`, "--timeout=10m");
