@@ -40,6 +40,8 @@ export const ports = {
   groupReplication: 33061,
   /** Agent beside MySQL, health and metrics. */
   mysqlAgent: 9104,
+  /** The same, TLS: where it is told of new secrets. */
+  mysqlRefresh: 9106,
   /** What the ledgers of rotations say, metrics and health. */
   ledgers: 9105,
   /** Dashboard. */

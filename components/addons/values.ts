@@ -17,7 +17,8 @@ export const addonValues: Readonly<Record<AddonName, Readonly<Record<string, unk
   prometheusOperator: {},
   secretsStoreCsiDriver: {
     enableSecretRotation: true,
-    rotationPollInterval: "1m",
+    // The kubelet asks every 60 to 90 s, and at once where a pod is told of a new value: then it must not be too soon.
+    rotationPollInterval: "5s",
     windows: { enabled: false },
   },
   vaultCsiProvider: { server: { enabled: false }, injector: { enabled: false }, csi: { enabled: true } },

@@ -43,6 +43,8 @@ export interface MemberPodArgs {
   readonly allowedHosts: string;
   /** `group_replication_group_name`. */
   readonly groupName: string;
+  /** Name in the certificate of who tells of new secrets. */
+  readonly refreshCaller: string;
   readonly namespace: pulumi.Input<string>;
 }
 
@@ -138,10 +140,15 @@ function agent(args: MemberPodArgs): Container {
       { name: "SECRETS_MOUNT_PATH", value: secrets.path },
       { name: "KUBERNETES_NAMESPACE", value: args.namespace },
       { name: "AGENT_PORT", value: String(ports.mysqlAgent) },
+      { name: "AGENT_REFRESH_PORT", value: String(ports.mysqlRefresh) },
+      { name: "AGENT_REFRESH_CALLER", value: args.refreshCaller },
       { name: "AGENT_LEAVE_FOLDER", value: serverPaths.leave },
       { name: "AGENT_LEAVE_LIMIT", value: String(leaveSeconds * 1000) },
     ],
-    ports: [{ name: "metrics", containerPort: ports.mysqlAgent }],
+    ports: [
+      { name: "metrics", containerPort: ports.mysqlAgent },
+      { name: "refresh", containerPort: ports.mysqlRefresh },
+    ],
     livenessProbe: { ...probe("agent"), periodSeconds: 10, failureThreshold: 6 },
     securityContext: restrictedContainer,
     resources: { requests: { cpu: "50m", memory: "96Mi" }, limits: { cpu: "500m", memory: "160Mi" } },

@@ -18,6 +18,7 @@ import {
   type DatabaseLogin,
   serviceHost,
 } from "./database";
+import { serviceNames } from "../vault/tenant";
 import { dataClaim, memberPod, type SecretsVolume, type ServerResources } from "./member-pod";
 import { groupName, memberHosts, memberList, mostMembers } from "./members";
 import { leastMemory, serverConfig, serverScript } from "./server-config";
@@ -210,6 +211,7 @@ export class MySqlGroup extends pulumi.ComponentResource implements Database {
               members: memberList(members, namespace, ports),
               allowedHosts: memberHosts(mostMembers, namespace).join(),
               groupName: groupName(args.environment, args.tenant),
+              refreshCaller: serviceNames("rotator", namespace)[0],
             }),
           },
           volumeClaimTemplates: [

@@ -87,7 +87,7 @@ function* inside({ database }: FlowArgs): Generator<Flow> {
   yield {
     from: part("rotator"),
     to: part("database"),
-    ports: tcp(ports.mysqlAgent),
+    ports: tcp(ports.mysqlAgent, ports.mysqlRefresh),
     why: "convergence of rotations",
   };
   for (const client of ["tokenizer", "backup", "rotator"] as const) {

@@ -190,6 +190,7 @@ function consumersOf(
     name: memberName(ordinal),
     url: `http://${host}:${ports.mysqlAgent}/metrics`,
     groups: ofAgent.map(({ name }) => name),
+    nudge: `https://${host}:${ports.mysqlRefresh}/secrets/refresh`,
   }));
   return [tokenizer, ...agents];
 }

@@ -1,1 +1,1 @@
-export { ExporterServer, type Page } from "./server.ts";
+export { type Calls, ExporterServer, type Page } from "./server.ts";

@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from "node:fs";
 import { createServer, type Server } from "node:https";
-import type { AddressInfo } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { type PeerCertificate, type SecureContextOptions, TLSSocket } from "node:tls";
 
 /** How often the certificate's file is looked at, in milliseconds. */
 const pause = 5_000;
@@ -14,30 +15,49 @@ export interface Page {
   readonly status?: number;
 }
 
-/** Serves pages by TLS 1.3, with a certificate that is taken up anew whenever its file changes. */
+/** What may be told by a POST, and by whom. */
+export interface Calls {
+  /** Path of a file with the authorities that sign the callers' certificates, PEM. */
+  readonly authorities: string;
+  /** Common names in the callers' certificates. */
+  readonly callers: readonly string[];
+  /** What answers, by path; one that rejects is answered with 500, and without its reason. */
+  readonly pages: Readonly<Record<string, () => Promise<Page>>>;
+}
+
+/**
+ * Serves pages by TLS 1.3, with a certificate that is taken up anew whenever its file changes. Who asks for a page needs
+ * none; who tells something has to show one.
+ */
 export class ExporterServer {
   readonly #server: Server;
   readonly #bundle: string;
-  #known: number;
+  readonly #calls: Calls | undefined;
+  #known: string;
   readonly #timer: NodeJS.Timeout;
 
   /**
    * @param bundle path of a file with key and certificate, PEM
    * @param pages by path, such as `/metrics`; one that rejects is answered with 500, and without its reason
-   * @throws Error if the file can't be read
+   * @param calls what may be told; nothing unless given
+   * @throws Error if a file can't be read
    */
-  constructor(bundle: string, pages: Readonly<Record<string, () => Promise<Page>>>) {
+  constructor(bundle: string, pages: Readonly<Record<string, () => Promise<Page>>>, calls?: Calls) {
     this.#bundle = bundle;
-    this.#known = statSync(bundle).mtimeMs;
-    const pem = readFileSync(bundle);
-    this.#server = createServer({ key: pem, cert: pem, minVersion: "TLSv1.3" }, ({ method, url = "" }, response) => {
+    this.#calls = calls;
+    this.#known = this.#written();
+    const mutual = calls === undefined ? {} : { requestCert: true, rejectUnauthorized: false };
+    this.#server = createServer({ ...this.#context(), ...mutual }, ({ method, url = "", socket }, response) => {
       const answer = ({ text, type = "text/plain", status = 200 }: Page): void => {
         response.writeHead(status, { "content-type": type }).end(text);
       };
-      const page = Object.hasOwn(pages, url) ? pages[url] : undefined;
-      if (method !== "GET") answer({ status: 405, text: "expected GET\n" });
+      const served = method === "POST" && calls !== undefined ? calls.pages : pages;
+      const page = Object.hasOwn(served, url) ? served[url] : undefined;
+      if (method !== "GET" && served === pages) answer({ status: 405, text: "expected GET\n" });
       else if (page === undefined) answer({ status: 404, text: "no such page\n" });
-      else {
+      else if (served !== pages && !mayCall(socket, calls?.callers ?? [])) {
+        answer({ status: 403, text: "expected the certificate of one that may call\n" });
+      } else {
         page().then(answer, () => {
           answer({ status: 500, text: "the page can't be read\n" });
         });
@@ -69,16 +89,41 @@ export class ExporterServer {
     });
   }
 
-  /** While the file can't be read, or is no certificate, the one in hand goes on. */
+  #files(): readonly string[] {
+    return [this.#bundle, ...(this.#calls === undefined ? [] : [this.#calls.authorities])];
+  }
+
+  /** When the files were written. */
+  #written(): string {
+    return this.#files()
+      .map((path) => statSync(path).mtimeMs)
+      .join(" ");
+  }
+
+  #context(): SecureContextOptions {
+    const pem = readFileSync(this.#bundle);
+    const ca = this.#calls === undefined ? {} : { ca: readFileSync(this.#calls.authorities) };
+    return { key: pem, cert: pem, ...ca, minVersion: "TLSv1.3" };
+  }
+
+  /** While a file can't be read, or is no certificate, the ones in hand go on. */
   #renew(): void {
     try {
-      const { mtimeMs } = statSync(this.#bundle);
-      if (mtimeMs === this.#known) return;
-      const pem = readFileSync(this.#bundle);
-      this.#server.setSecureContext({ key: pem, cert: pem, minVersion: "TLSv1.3" });
-      this.#known = mtimeMs;
+      const written = this.#written();
+      if (written === this.#known) return;
+      this.#server.setSecureContext(this.#context());
+      this.#known = written;
     } catch (error) {
       process.stderr.write(`${JSON.stringify({ certificate: error instanceof Error ? error.message : "failed" })}\n`);
     }
   }
+}
+
+/** Whether a peer has shown a good certificate with one of these common names. */
+function mayCall(socket: Socket, callers: readonly string[]): boolean {
+  if (!(socket instanceof TLSSocket) || !socket.authorized) return false;
+  // A resumed session without a certificate counts as authorized (`VerifyPeerCertificate` in Node's src/crypto).
+  const shown = socket.getPeerCertificate() as Partial<PeerCertificate> | null;
+  const name = shown?.subject?.CN;
+  return typeof name === "string" && callers.includes(name);
 }

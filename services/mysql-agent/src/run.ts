@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
-import { catalogue, said } from "@tokenshield/mysql";
+import { ExporterServer } from "@tokenshield/exporter";
+import { type Account, catalogue, said } from "@tokenshield/mysql";
 import type { InUse } from "@tokenshield/rotation";
 import { Agent, type Log } from "./agent.ts";
 import { certificateReader } from "./certificate.ts";
@@ -10,9 +11,11 @@ import { Probes } from "./http.ts";
 import { KubernetesApi } from "./kubernetes/api.ts";
 import { LeaseBoard } from "./kubernetes/board.ts";
 import { PodLabels } from "./kubernetes/labels.ts";
+import { publishVolumes } from "./kubernetes/volumes.ts";
 import { LeaveFolder } from "./leaving.ts";
 import { metrics } from "./metrics.ts";
 import { MySqlServer } from "./mysql/server.ts";
+import { FilesRefresh } from "./refresh.ts";
 import { PasswordFiles, readSecret } from "./secrets.ts";
 import type { Settings } from "./settings.ts";
 
@@ -63,24 +66,71 @@ export async function runAgent(settings: Settings, log: Log, stop: AbortSignal):
     round: 15_000,
   });
   const port = await probes.listen(settings.AGENT_HOST, settings.AGENT_PORT);
+  const refreshing = await listenForRefresh(settings, api, passwords, log, stop);
   log.info({ port, incarnation }, "runs");
   try {
     await rounds(agent, settings, log, stop);
   } finally {
+    await refreshing?.close();
     await probes.close();
     server.close();
     await api.close();
   }
 }
 
+/** Where the rotator says that there is something new to read; undefined where the settings name no port for it. */
+async function listenForRefresh(
+  { refresh, self, ...settings }: Settings,
+  api: KubernetesApi,
+  passwords: PasswordFiles,
+  log: Log,
+  stop: AbortSignal,
+): Promise<ExporterServer | undefined> {
+  if (refresh === undefined) return undefined;
+  const { tenant, port, bundle, caller } = refresh;
+  const accounts = ownAccounts(settings.MYSQL_SCHEMA);
+  const pod = { namespace: settings.KUBERNETES_NAMESPACE, name: self.name };
+  const files = new FilesRefresh({
+    publish: () => publishVolumes(api, pod, new Date()),
+    contents: () => JSON.stringify(accounts.map((account) => passwords.inUse(tenant, account))),
+    pause: 3_000,
+    limit: 60_000,
+    failed: (error) => {
+      log.warn({ why: said(error) }, "the secrets can't be asked for; they come by the driver's own time");
+    },
+    clock: () => performance.now(),
+    stop,
+  });
+  const told = new ExporterServer(
+    bundle,
+    {},
+    {
+      authorities: settings.MYSQL_TLS_CA,
+      callers: [caller],
+      pages: {
+        "/secrets/refresh": async () => {
+          await files.ask();
+          log.info({}, "asks for its secrets anew, as it was told to");
+          return { text: "asked for\n" };
+        },
+      },
+    },
+  );
+  await told.listen(port, settings.AGENT_HOST);
+  return told;
+}
+
 /** The agent works with two accounts: it is root, and lets its member join as the account of replication. */
+const ownAccounts = (schema: string): readonly Account[] =>
+  catalogue(schema).filter(({ name }) => name === "root" || name === "replication");
+
 function secretsInUse(
   { TENANT_ID: tenant, MYSQL_SCHEMA: schema }: Settings,
   server: MySqlServer,
   passwords: PasswordFiles,
 ): { tenant: string; inUse: () => readonly InUse[] } | undefined {
   if (tenant === undefined) return undefined;
-  const accounts = catalogue(schema).filter(({ name }) => name === "root" || name === "replication");
+  const accounts = ownAccounts(schema);
   return {
     tenant,
     inUse: () =>

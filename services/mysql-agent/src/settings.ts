@@ -53,6 +53,10 @@ const schema = z.object({
   SECRETS_MOUNT_PATH: z.string().default("/mnt/secrets"),
   AGENT_HOST: z.string().default("0.0.0.0"),
   AGENT_PORT: port.default(9104),
+  /** Where the agent is told, by TLS, that its secrets are to be read anew; nowhere unless given. */
+  AGENT_REFRESH_PORT: port.optional(),
+  /** Common name in the certificate of who may tell. */
+  AGENT_REFRESH_CALLER: z.string().min(1).optional(),
   AGENT_INTERVAL: milliseconds.default(1_000),
   AGENT_PATIENCE: milliseconds.default(6_000),
   AGENT_SILENCE: milliseconds.default(90_000),
@@ -66,7 +70,19 @@ const schema = z.object({
   KUBERNETES_CA_FILE: z.string().default("/var/run/secrets/kubernetes.io/serviceaccount/ca.crt"),
 });
 
-export type Settings = z.infer<typeof schema> & { readonly self: Member };
+/** Where the agent is told of new secrets, and by whom. */
+export interface RefreshSettings {
+  readonly port: number;
+  readonly caller: string;
+  readonly tenant: string;
+  /** Path of the server's key and certificate, PEM. */
+  readonly bundle: string;
+}
+
+export type Settings = z.infer<typeof schema> & {
+  readonly self: Member;
+  readonly refresh: RefreshSettings | undefined;
+};
 
 const rotation = schema
   .pick({ MYSQL_MEMBERS: true, MYSQL_SCHEMA: true, MYSQL_TLS_CA: true })
@@ -94,5 +110,18 @@ export function readSettings(environment: NodeJS.ProcessEnv): Settings {
   const self = data.MYSQL_MEMBERS.find((member) => member.name === data.MYSQL_MEMBER);
   if (self === undefined)
     throw new AgentError("SETTINGS", `MYSQL_MEMBER: expected one of MYSQL_MEMBERS, and was given ${data.MYSQL_MEMBER}`);
-  return { ...data, self };
+  return { ...data, self, refresh: refreshSettings(data) };
+}
+
+/** @throws AgentError `SETTINGS` where it has a port, and nothing to serve it with */
+function refreshSettings(data: z.infer<typeof schema>): RefreshSettings | undefined {
+  const { AGENT_REFRESH_PORT: port, AGENT_REFRESH_CALLER: caller, TENANT_ID: tenant, MYSQL_TLS_CERT: bundle } = data;
+  if (port === undefined) return undefined;
+  if (caller === undefined || tenant === undefined || bundle === undefined) {
+    throw new AgentError(
+      "SETTINGS",
+      "AGENT_REFRESH_PORT: expected AGENT_REFRESH_CALLER, TENANT_ID and MYSQL_TLS_CERT beside it",
+    );
+  }
+  return { port, caller, tenant, bundle };
 }

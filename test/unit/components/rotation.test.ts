@@ -101,12 +101,18 @@ describe("the plan of a tenant's rotations", () => {
     assert.ok(tokenizer?.groups.includes("database_credentials") && tokenizer.groups.includes("jwt"));
   });
 
-  it("tells tokenizers that there is something to read, and asks them for keys", () => {
+  it("tells tokenizers and members that there is something to read, and asks tokenizers for keys", () => {
     const { consumers, classes } = read(planText(rotatorPlan(args)));
     const host = "tokenshield-tokenizer-pods.cards.svc.cluster.local:8090";
     assert.deepEqual(
       consumers.flatMap(({ nudge }) => nudge ?? []),
-      [`https://${host}/admin/secrets/refresh`],
+      [
+        `https://${host}/admin/secrets/refresh`,
+        ...[0, 1, 2].map(
+          (at) =>
+            `https://tokenshield-database-${at}.tokenshield-database-members.cards.svc.cluster.local:9106/secrets/refresh`,
+        ),
+      ],
     );
     assert.ok(consumers[0]?.groups.includes("encryption_dek"));
     const { encryption } = classes;

@@ -10,6 +10,7 @@ export const names = {
   report: "tokenization.io/mysql-report",
   committed: "tokenization.io/mysql-committed",
   assumeLost: "tokenization.io/mysql-assume-lost",
+  refresh: "tokenization.io/secrets-refresh",
 } as const;
 
 /** What of a Lease (coordination.k8s.io/v1) the agent reads. */

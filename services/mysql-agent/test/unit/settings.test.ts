@@ -23,6 +23,18 @@ describe("the settings", () => {
     assert.equal(port, 9104);
   });
 
+  it("name where new secrets are told of, and by whom", () => {
+    const told = { AGENT_REFRESH_PORT: "9106", AGENT_REFRESH_CALLER: "rotator.acme.svc" };
+    const { refresh } = readSettings({ ...good, ...told, TENANT_ID: "acme", MYSQL_TLS_CERT: "/certificates/tls.pem" });
+    assert.deepEqual(refresh, {
+      port: 9106,
+      caller: "rotator.acme.svc",
+      tenant: "acme",
+      bundle: "/certificates/tls.pem",
+    });
+    assert.equal(readSettings(good).refresh, undefined);
+  });
+
   const cases: readonly (readonly [string, NodeJS.ProcessEnv, RegExp])[] = [
     [
       "an even number of members",
@@ -32,6 +44,11 @@ describe("the settings", () => {
     ["a member twice", { MYSQL_MEMBERS: "mysql-1=b:1:2,mysql-1=a:1:2,mysql-0=c:1:2" }, /expected each member once/],
     ["a member that is none of them", { MYSQL_MEMBER: "mysql-7" }, /MYSQL_MEMBER: expected one of MYSQL_MEMBERS/],
     ["a group name that is no UUID", { MYSQL_GROUP_NAME: "group" }, /MYSQL_GROUP_NAME/],
+    [
+      "a port for new secrets that nobody may call",
+      { AGENT_REFRESH_PORT: "9106", TENANT_ID: "acme", MYSQL_TLS_CERT: "/certificates/tls.pem" },
+      /AGENT_REFRESH_PORT: expected AGENT_REFRESH_CALLER, TENANT_ID and MYSQL_TLS_CERT beside it/,
+    ],
     ["a schema that could break out of its quotes", { MYSQL_SCHEMA: "a`b" }, /MYSQL_SCHEMA: expected letters/],
   ];
   for (const [what, difference, message] of cases) {
