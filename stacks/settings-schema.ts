@@ -174,7 +174,7 @@ const group = z.strictObject({
     .describe("Members of a replicated group: 3 or 5. A tenant without high availability has one."),
   memory: quantityText()
     .default("1Gi")
-    .describe("Memory of one server, at least 640Mi; request and limit. Its buffers are sized by it."),
+    .describe("Memory of one server, at least 704Mi; request and limit. Its buffers are sized by it."),
   cpuRequest: quantityText().default("250m").describe("CPU that one server is sure of."),
   cpuLimit: quantityText().default("2").describe("CPU that one server may take."),
   storageClass: dnsName().optional().describe("StorageClass of the volumes. Default: the cluster's default."),
@@ -229,7 +229,7 @@ const database = z
     if (!outside && caFile !== undefined) misplaced(["caFile"], "nothing, as kind is group");
     if (kind === "aurora" && cluster === undefined) misplaced(["aurora"], "an object, as kind is aurora");
     if (kind !== "aurora" && cluster !== undefined) misplaced(["aurora"], "nothing, as kind isn't aurora");
-    if ((quantity(memory) ?? 0) < 640 * 2 ** 20) misplaced(["group", "memory"], "at least 640Mi");
+    if ((quantity(memory) ?? 0) < 704 * 2 ** 20) misplaced(["group", "memory"], "at least 704Mi");
     if ((quantity(cpuRequest) ?? 0) > (quantity(cpuLimit) ?? 0)) {
       misplaced(["group", "cpuRequest"], `at most the limit, ${cpuLimit}`);
     }

@@ -41,7 +41,7 @@ export interface MySqlGroupArgs {
   readonly certificate: CertificatePod;
   /** Secrets of the members. */
   readonly secrets: SecretsVolume;
-  /** CPU and memory of a server; memory at least 640Mi. */
+  /** CPU and memory of a server; memory at least 704Mi. */
   readonly resources: ServerResources;
   /** Size of a member's volume. A change counts for members that are made later. */
   readonly size: string;
@@ -256,7 +256,7 @@ function* problems({
   yield* badName("namespace", namespace);
   if (![1, 3, 5].includes(members)) yield { propertyPath: "members", reason: `expected 1, 3 or 5, given ${members}` };
   if (bytes(resources.memory) < leastMemory) {
-    yield { propertyPath: "resources.memory", reason: `expected at least 640Mi, given ${resources.memory}` };
+    yield { propertyPath: "resources.memory", reason: `expected at least 704Mi, given ${resources.memory}` };
   }
   if (bytes(size) < 2 ** 30) yield { propertyPath: "size", reason: `expected at least 1Gi, given ${size}` };
 }

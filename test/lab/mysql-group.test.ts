@@ -64,7 +64,7 @@ describe("the tenant's MySQL group on the lab", function () {
       "-o",
       "jsonpath={.spec.containers[0].resources.limits.memory}",
     );
-    assert.equal(limit, "768Mi");
+    assert.equal(limit, "832Mi");
     for (const member of members) {
       const status = await inTenant(
         "exec",

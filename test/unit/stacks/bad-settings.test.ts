@@ -204,7 +204,7 @@ const cases: readonly BadSettings[] = [
     at: ["database", "group"],
     value: { memory: "256Mi" },
     path: "database.group.memory",
-    expected: /640Mi/,
+    expected: /704Mi/,
   },
   {
     title: "a group without an image of MySQL",

@@ -34,7 +34,7 @@ export const flowsTable: readonly FlowRow[] = [
   { from: "dashboard", to: "tokenizer", ports: tcp(8090) },
   { from: "rotator", to: "tokenizer", ports: tcp(8090) },
   { from: "rotator", to: "outbound", ports: tcp(9302) },
-  { from: "rotator", to: "database", ports: tcp(9104) },
+  { from: "rotator", to: "database", ports: tcp(9104, 9106) },
   { from: "tokenizer", to: "database", ports: tcp(3306) },
   { from: "backup", to: "database", ports: tcp(3306) },
   { from: "rotator", to: "database", ports: tcp(3306) },
