@@ -10,6 +10,7 @@ import type { CertificatePod } from "../certificates/agent-certificate";
 import { type ArgumentProblem, badName, refuse } from "../checks";
 import type { DataGuard } from "../guard";
 import { databaseServices, type LabelArgs, labelsOf, ports, roleLabel } from "../parts";
+import { serviceNames } from "../vault/tenant";
 import {
   applicationLogin,
   applicationSchema,
@@ -18,7 +19,6 @@ import {
   type DatabaseLogin,
   serviceHost,
 } from "./database";
-import { serviceNames } from "../vault/tenant";
 import { dataClaim, memberPod, type SecretsVolume, type ServerResources } from "./member-pod";
 import { groupName, memberHosts, memberList, mostMembers } from "./members";
 import { leastMemory, serverConfig, serverScript } from "./server-config";
