@@ -49,6 +49,9 @@ describe("storage", function () {
       database: "tokenshield",
       poolSize: 8,
       ca: server.authority.certificate,
+      // Beside other suites a login may take seconds.
+      connectTimeout: 30_000,
+      acquireTimeout: 30_000,
     };
     database = await MySqlDatabase.open(options, [first]);
   });
@@ -178,7 +181,8 @@ describe("storage", function () {
     await Promise.all(load);
     await until("what old pools had is gone", 30_000, () => {
       const [now, sockets] = kept();
-      return now === pools && sockets <= 2 * options.poolSize;
+      // What other tests have let go of may still have been there at the start.
+      return now <= pools && sockets <= 2 * options.poolSize;
     });
   });
 
