@@ -9,7 +9,9 @@ export interface FilesRefreshOptions {
   readonly pause: number;
   /** After how many milliseconds files that are still as they were are left to the driver's own time. */
   readonly limit: number;
+  /** Hears of every refusal but that of the first try. */
   readonly failed: (error: unknown) => void;
+  /** Milliseconds of a clock that only goes forward. */
   readonly clock: () => number;
   /** Ends it. */
   readonly stop: AbortSignal;

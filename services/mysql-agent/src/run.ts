@@ -124,6 +124,7 @@ async function listenForRefresh(
 const ownAccounts = (schema: string): readonly Account[] =>
   catalogue(schema).filter(({ name }) => name === "root" || name === "replication");
 
+/** What the metrics tell of the agent's own passwords; undefined where the settings say of no tenant whose they are. */
 function secretsInUse(
   { TENANT_ID: tenant, MYSQL_SCHEMA: schema }: Settings,
   server: MySqlServer,

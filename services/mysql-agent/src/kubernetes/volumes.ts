@@ -4,6 +4,9 @@ import { names } from "./objects.ts";
 /**
  * Makes the kubelet publish a pod's volumes anew: it does so whenever the pod changes, for drivers that ask for it
  * (Kubernetes API, CSIDriver `requiresRepublish`).
+ *
+ * @param now what the pod's annotation is set to; it must differ from the last time, or nothing changes
+ * @throws AgentError `API_STATUS` where the API server refuses it, or gives no answer in time
  */
 export async function publishVolumes(
   api: KubernetesApi,
